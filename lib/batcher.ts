@@ -1,0 +1,91 @@
+import { factsOf, OverloadedError } from "./errors.ts";
+
+export interface BatcherOptions<Item, Result> {
+  readonly name: string;
+  /** Does the work of all items at once; answers in the same order. An Error as an answer rejects that item alone. */
+  readonly run: (items: readonly Item[]) => Promise<readonly (Result | Error)[]>;
+  readonly sizeMax?: number;
+  /** Batches in flight at once. Two keep the database busy while the next one gathers. */
+  readonly concurrency?: number;
+  readonly queueMax?: number;
+}
+
+export interface Batcher<Item, Result> {
+  (item: Item): Promise<Result>;
+  /** Items that wait for a batch. */
+  readonly waiting: () => number;
+  readonly sizes: { batches: number; items: number };
+}
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Joins calls that arrive at the same time into one run. Batches form from what arrives while earlier ones
+ * are in flight, so a lone call waits for nothing but the end of the current tick. A batch that fails is run
+ * again item by item, so that one bad item harms only itself; a failure that repeating would only meet
+ * again (database away, outcome unknown) goes to every item as it is.
+ * @throws OverloadedError when `queueMax` items wait already
+ */
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const { run, sizeMax = 256, concurrency = 2, queueMax = 10_000 } = options;
+  const queue: Waiting<Item, Result>[] = [];
+  const sizes = { batches: 0, items: 0 };
+  let running = 0;
+  let scheduled = false;
+
+  const pump = () => {
+    scheduled = false;
+    while (running < concurrency && queue.length > 0) {
+      const batch = queue.splice(0, sizeMax);
+      running += 1;
+      sizes.batches += 1;
+      sizes.items += batch.length;
+      void runBatch(run, batch).finally(() => {
+        running -= 1;
+        if (queue.length > 0) schedule();
+      });
+    }
+  };
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(pump);
+  };
+  const enqueue = (item: Item) =>
+    new Promise<Result>((resolve, reject) => {
+      if (queue.length >= queueMax) {
+        reject(new OverloadedError(options.name));
+        return;
+      }
+      queue.push({ item, resolve, reject });
+      if (running < concurrency) schedule();
+    });
+  return Object.assign(enqueue, { waiting: () => queue.length, sizes });
+}
+
+async function runBatch<Item, Result>(
+  run: BatcherOptions<Item, Result>["run"],
+  batch: readonly Waiting<Item, Result>[],
+): Promise<void> {
+  try {
+    const results = await run(batch.map((waiting) => waiting.item));
+    if (results.length !== batch.length) {
+      throw new Error(`a batch of ${batch.length} answered ${results.length} results`);
+    }
+    batch.forEach((waiting, index) => {
+      const result = results[index] as Result | Error;
+      if (result instanceof Error) waiting.reject(result);
+      else waiting.resolve(result);
+    });
+  } catch (error) {
+    if (batch.length === 1 || factsOf(error).status === 503) {
+      for (const waiting of batch) waiting.reject(error);
+      return;
+    }
+    for (const waiting of batch) await runBatch(run, [waiting]);
+  }
+}

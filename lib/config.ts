@@ -1,0 +1,195 @@
+/**
+ * Every setting of Holdfast: its name in the environment, how it is read, its default and what it is for.
+ * Read once; a wrong value stops the start with one line that names the setting.
+ */
+export class ConfigError extends Error {
+  readonly type = "CONFIG_INVALID";
+  readonly setting: string;
+  constructor(setting: string, problem: string) {
+    super(`${setting}: ${problem}`);
+    this.name = "ConfigError";
+    this.setting = setting;
+  }
+}
+
+export const SERVICE_NAMES = ["order", "product", "payment", "customer", "saga", "gateway"] as const;
+export type ServiceName = (typeof SERVICE_NAMES)[number];
+/** Services with a database of their own. */
+export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
+export type DatabaseName = (typeof DATABASE_NAMES)[number];
+
+interface Setting<Value> {
+  readonly read: (text: string) => Value | undefined;
+  readonly expected: string;
+  readonly fallback: Value;
+  readonly about: string;
+}
+
+const define = <Value>(setting: Setting<Value>) => setting;
+
+const text = (fallback: string, about: string) =>
+  define<string>({ read: (given) => given, expected: "a text", fallback, about });
+
+const optional = (about: string) =>
+  define<string | undefined>({ read: (given) => given, expected: "a text", fallback: undefined, about });
+
+const integer = (fallback: number, min: number, max: number, about: string) =>
+  define<number>({
+    read: (given) =>
+      /^\d+$/.test(given) && Number(given) >= min && Number(given) <= max ? Number(given) : undefined,
+    expected: `a whole number from ${min} to ${max}`,
+    fallback,
+    about,
+  });
+
+const port = (fallback: number, about: string) =>
+  define<number | "auto">({
+    read: (given) => {
+      if (given === "auto" || given === "0") return "auto";
+      return /^\d{1,5}$/.test(given) && Number(given) <= 65_535 ? Number(given) : undefined;
+    },
+    expected: "a port number, 0 or auto",
+    fallback,
+    about,
+  });
+
+const flag = (fallback: boolean, about: string) =>
+  define<boolean>({
+    read: (given) => ({ true: true, "1": true, false: false, "0": false })[given],
+    expected: "true or false",
+    fallback,
+    about,
+  });
+
+const url = (schemes: readonly string[], about: string) =>
+  define<string | undefined>({
+    read: (given) => {
+      const parsed = URL.canParse(given) ? new URL(given) : undefined;
+      return parsed && schemes.includes(parsed.protocol.slice(0, -1)) ? given : undefined;
+    },
+    expected: `a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+    fallback: undefined,
+    about,
+  });
+
+const choice = <const Choices extends readonly string[]>(
+  choices: Choices,
+  fallback: Choices[number],
+  about: string,
+) =>
+  define<Choices[number]>({
+    read: (given) => choices.find((one) => one === given),
+    expected: `one of ${choices.join(", ")}`,
+    fallback,
+    about,
+  });
+
+const list = <const Choices extends readonly string[]>(choices: Choices, about: string) =>
+  define<readonly Choices[number][]>({
+    read: (given) => {
+      const names = given.split(",").map((name) => name.trim());
+      const found = names.flatMap((name) => choices.find((one) => one === name) ?? []);
+      return found.length === names.length ? found : undefined;
+    },
+    expected: `a comma-separated list of ${choices.join(", ")}`,
+    fallback: choices,
+    about,
+  });
+
+const POSTGRES = ["postgres", "postgresql"] as const;
+
+export const SETTINGS = {
+  SERVICES: list(SERVICE_NAMES, "Which services this process runs."),
+  NODE_ID: optional("Name of this node; default host name and process id."),
+  NAMESPACE: text("oms", "Moleculer namespace: clusters with different ones do not see each other."),
+  HOST: text("127.0.0.1", "Address that the gateway and the internal port listen on."),
+  PORT: port(3000, "Port of the public API."),
+  INTERNAL_PORT: port(3030, "Port of /metrics, /live and /ready."),
+  DATA_DIR: text(".data", "Where npm start and npm run stack keep their data."),
+  LOG_LEVEL: choice(
+    ["fatal", "error", "warn", "info", "debug", "trace"],
+    "info",
+    "Least level that is logged.",
+  ),
+  LOG_FORMAT: choice(["json", "pretty"], "json", "JSON lines, or readable ones."),
+  DATABASE_URL: url(
+    POSTGRES,
+    "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>.",
+  ),
+  ORDER_DATABASE_URL: url(POSTGRES, "Database of the order service."),
+  PRODUCT_DATABASE_URL: url(POSTGRES, "Database of the product service."),
+  PAYMENT_DATABASE_URL: url(POSTGRES, "Database of the payment service."),
+  CUSTOMER_DATABASE_URL: url(POSTGRES, "Database of the customer service."),
+  SAGA_DATABASE_URL: url(POSTGRES, "Database of the saga service."),
+  BUS_DATABASE_URL: url(POSTGRES, "Database of the PostgreSQL bus, where no Kafka is given."),
+  DATABASE_CONNECTIONS_MAX: integer(8, 2, 200, "Connections of each service to its database."),
+  DATABASE_STATEMENT_TIMEOUT_MS: integer(5_000, 100, 600_000, "PostgreSQL ends a statement after this time."),
+  DATABASE_LOCK_TIMEOUT_MS: integer(2_000, 50, 600_000, "PostgreSQL ends a wait for a lock after this time."),
+  TRANSPORTER: url(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process."),
+  KAFKA_BROKERS: optional("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
+  PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
+  NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
+  KAFKA_PORT: port(9_092, "Port of the Kafka broker that npm run stack starts."),
+  REQUEST_TIMEOUT_MS: integer(5_000, 100, 600_000, "A call between services fails after this time."),
+  SHUTDOWN_TIMEOUT_MS: integer(20_000, 100, 600_000, "Longest wait for work in hand at SIGTERM."),
+  BATCH_SIZE_MAX: integer(256, 1, 5_000, "Most items that share one transaction."),
+  OUTBOX_POLL_MS: integer(500, 10, 60_000, "Relay's fallback poll; it is woken after each commit."),
+  OUTBOX_BATCH_SIZE: integer(1_000, 1, 10_000, "Most events that a relay publishes at once."),
+  OUTBOX_LEASE_MS: integer(5_000, 500, 600_000, "How long a relay owns a bucket without renewing it."),
+  INBOX_ATTEMPTS_MAX: integer(
+    5,
+    1,
+    100,
+    "Tries of an event that its handler refuses, before it is a dead letter.",
+  ),
+  SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
+  SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
+  RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
+  STOCK_REPLY_TIMEOUT_MS: integer(
+    30_000,
+    100,
+    600_000,
+    "CREATE_ORDER gives up when stock has not answered by then.",
+  ),
+  DRAFT_WAIT_MS: integer(250, 0, 10_000, "How long POST /orders waits for the draft before it answers 202."),
+  IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
+  DEMO: flag(false, "Demo mode: own keys, tokens and data."),
+  JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
+  JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
+  JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
+} as const;
+
+export type Config = { readonly [Name in keyof typeof SETTINGS]: (typeof SETTINGS)[Name]["fallback"] };
+
+/** Reads all settings. An empty variable counts as not given. @throws ConfigError names the setting */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const entries = Object.entries(SETTINGS).map(([name, setting]) => {
+    const given = env[name];
+    if (given === undefined || given === "") return [name, setting.fallback];
+    const value = setting.read(given);
+    if (value === undefined) throw new ConfigError(name, `"${given}" is not ${setting.expected}`);
+    return [name, value];
+  });
+  return Object.freeze(Object.fromEntries(entries)) as Config;
+}
+
+/** The URL of a service's database. @throws ConfigError when neither it nor DATABASE_URL is set */
+export function databaseUrl(config: Config, name: DatabaseName | "bus"): string {
+  const setting = `${name.toUpperCase()}_DATABASE_URL` as const as keyof Config;
+  const own = config[setting];
+  if (typeof own === "string") return own;
+  if (config.DATABASE_URL === undefined)
+    throw new ConfigError(setting, "set it, or DATABASE_URL for all services");
+  const parsed = new URL(config.DATABASE_URL);
+  const prefix = parsed.pathname.slice(1) || "oms";
+  parsed.pathname = `/${prefix}_${name}`;
+  return parsed.toString();
+}
+
+let current: Config | undefined;
+
+/** The configuration of this process. */
+export function config(): Config {
+  current ??= loadConfig();
+  return current;
+}

@@ -1,0 +1,243 @@
+import { Ajv, type ValidateFunction } from "ajv";
+import type { TopicDefinition } from "./bus/bus.ts";
+
+export interface Line {
+  readonly productId: string;
+  readonly quantity: number;
+}
+
+export interface Reason {
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Data of each event and command, by type: the one source of the catalogue, routing and checks. */
+export interface EventData {
+  ORDER_CREATED: {
+    orderId: string;
+    customerId: string;
+    totalMinor: number;
+    currency: string;
+    items: readonly Line[];
+  };
+  ORDER_CONFIRMED: { orderId: string; customerId: string; totalMinor: number; currency: string };
+  ORDER_CANCELLED: { orderId: string; customerId: string; reason: Reason };
+  STOCK_RESERVED: { orderId: string; sagaId?: string; items: readonly Line[]; expiresAt: string };
+  STOCK_RESERVATION_FAILED: {
+    orderId: string;
+    sagaId?: string;
+    productId: string;
+    reason: string;
+    available: number;
+    requested: number;
+  };
+  STOCK_RELEASED: { orderId: string; sagaId?: string; items: readonly Line[]; reason: string };
+  STOCK_ADJUSTED: { productId: string; delta: number; available: number; reason: string };
+  RESERVE_STOCK: { orderId: string; sagaId: string; items: readonly Line[]; ttlSeconds?: number };
+  RELEASE_STOCK: { orderId: string; sagaId: string; items: readonly Line[]; reason: string };
+}
+
+export type EventType = keyof EventData;
+
+/** What travels as a message's value. Readers ignore fields they do not know. */
+export interface Envelope<Type extends EventType = EventType> {
+  readonly eventId: string;
+  readonly eventType: Type;
+  readonly aggregateId: string;
+  readonly aggregateType: string;
+  /** 1..n without gaps per aggregate. */
+  readonly aggregateVersion: number;
+  /** UTC, ISO 8601. */
+  readonly timestamp: string;
+  /** Version of the data's schema. */
+  readonly version: number;
+  readonly correlationId: string;
+  readonly data: EventData[Type];
+}
+
+/** The discriminated union: narrowing on `eventType` narrows `data`. */
+export type DomainEvent = { [Type in EventType]: Envelope<Type> }[EventType];
+
+const DAY_MS = 86_400_000;
+
+export const TOPICS = {
+  orders: { name: "oms.orders.events", partitions: 6, retentionMs: 7 * DAY_MS },
+  products: { name: "oms.products.events", partitions: 6, retentionMs: 7 * DAY_MS },
+  payments: { name: "oms.payments.events", partitions: 6, retentionMs: 7 * DAY_MS },
+  sagaCommands: { name: "oms.saga.commands", partitions: 3, retentionMs: DAY_MS },
+  deadLetters: { name: "oms.dlq", partitions: 1, retentionMs: 30 * DAY_MS },
+} as const satisfies Record<string, TopicDefinition>;
+
+const id = { type: "string", minLength: 1, maxLength: 64 };
+const name = { type: "string", minLength: 1, maxLength: 255 };
+const count = { type: "integer", minimum: 0 };
+const line = {
+  type: "object",
+  required: ["productId", "quantity"],
+  properties: { productId: id, quantity: { type: "integer", minimum: 1 } },
+};
+const lines = { type: "array", minItems: 1, items: line };
+const money = { totalMinor: count, currency: { type: "string", pattern: "^[A-Z]{3}$" } };
+const reason = {
+  type: "object",
+  required: ["code", "message"],
+  properties: { code: name, message: { type: "string" } },
+};
+
+export interface EventDefinition {
+  readonly topic: string;
+  readonly aggregateType: string;
+  readonly version: number;
+  readonly about: string;
+  /** JSON Schema of `data`. */
+  readonly schema: {
+    readonly type: "object";
+    readonly required: readonly string[];
+    readonly properties: object;
+  };
+}
+
+function event(
+  topic: TopicDefinition,
+  aggregateType: string,
+  about: string,
+  properties: Record<string, object>,
+  optional: readonly string[] = [],
+): EventDefinition {
+  const required = Object.keys(properties).filter((key) => !optional.includes(key));
+  return {
+    topic: topic.name,
+    aggregateType,
+    version: 1,
+    about,
+    schema: { type: "object", required, properties },
+  };
+}
+
+const { orders, products, sagaCommands } = TOPICS;
+const saga = ["sagaId"];
+
+/** Routing and schema of each event. The aggregate's id is the message key. */
+export const EVENTS: Readonly<Record<EventType, EventDefinition>> = {
+  ORDER_CREATED: event(orders, "order", "An order was drafted with its prices.", {
+    orderId: id,
+    customerId: id,
+    items: lines,
+    ...money,
+  }),
+  ORDER_CONFIRMED: event(orders, "order", "The order's stock is reserved; it waits for payment.", {
+    orderId: id,
+    customerId: id,
+    ...money,
+  }),
+  ORDER_CANCELLED: event(orders, "order", "The order ended without a sale.", {
+    orderId: id,
+    customerId: id,
+    reason,
+  }),
+  STOCK_RESERVED: event(
+    products,
+    "reservation",
+    "All lines of the order are reserved.",
+    { orderId: id, sagaId: id, items: lines, expiresAt: name },
+    saga,
+  ),
+  STOCK_RESERVATION_FAILED: event(
+    products,
+    "reservation",
+    "No line was reserved, because this product falls short.",
+    { orderId: id, sagaId: id, productId: id, reason: name, available: count, requested: count },
+    saga,
+  ),
+  STOCK_RELEASED: event(
+    products,
+    "reservation",
+    "What the order held is available again.",
+    { orderId: id, sagaId: id, items: { ...lines, minItems: 0 }, reason: name },
+    saga,
+  ),
+  STOCK_ADJUSTED: event(products, "product", "Stock was counted, received or returned.", {
+    productId: id,
+    delta: { type: "integer" },
+    available: count,
+    reason: name,
+  }),
+  RESERVE_STOCK: event(
+    sagaCommands,
+    "saga",
+    "Reserve all lines or none.",
+    { orderId: id, sagaId: id, items: lines, ttlSeconds: { type: "integer", minimum: 1 } },
+    ["ttlSeconds"],
+  ),
+  RELEASE_STOCK: event(sagaCommands, "saga", "Give back what the order holds.", {
+    orderId: id,
+    sagaId: id,
+    items: lines,
+    reason: name,
+  }),
+};
+
+const envelopeSchema = {
+  type: "object",
+  required: [
+    "eventId",
+    "eventType",
+    "aggregateId",
+    "aggregateType",
+    "aggregateVersion",
+    "timestamp",
+    "correlationId",
+  ],
+  properties: {
+    eventId: { type: "string", pattern: "^[0-9a-f-]{36}$" },
+    eventType: name,
+    aggregateId: id,
+    aggregateType: name,
+    aggregateVersion: { type: "integer", minimum: 1 },
+    timestamp: name,
+    version: { type: "integer", minimum: 1 },
+    correlationId: name,
+    data: { type: "object" },
+  },
+};
+
+const ajv = new Ajv({ allErrors: false });
+const validEnvelope = ajv.compile<DomainEvent>(envelopeSchema);
+const validData = new Map<string, ValidateFunction>(
+  Object.entries(EVENTS).map(([type, definition]) => [type, ajv.compile(definition.schema)]),
+);
+
+/** The message is not an event we can read: poison, not a passing failure. */
+export class EventInvalidError extends Error {
+  readonly type = "EVENT_INVALID";
+  readonly retryable = false;
+}
+
+export function isEventType(type: string): type is EventType {
+  return Object.hasOwn(EVENTS, type);
+}
+
+/** Checks an event's data against its schema. @throws EventInvalidError */
+export function assertEventData(type: EventType, data: unknown): void {
+  const valid = validData.get(type);
+  if (!valid?.(data))
+    throw new EventInvalidError(`${type}: ${ajv.errorsText(valid?.errors, { dataVar: "data" })}`);
+}
+
+/** Reads a message's value. @throws EventInvalidError not JSON, not an envelope, unknown type, or data that breaks its schema */
+export function parseEvent(value: string): DomainEvent {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(value);
+  } catch (cause) {
+    throw new EventInvalidError("the value is not JSON", { cause });
+  }
+  if (!validEnvelope(parsed)) {
+    throw new EventInvalidError(ajv.errorsText(validEnvelope.errors, { dataVar: "event" }));
+  }
+  const event = parsed as DomainEvent;
+  if (!isEventType(event.eventType))
+    throw new EventInvalidError(`unknown event type ${String(event.eventType)}`);
+  assertEventData(event.eventType, event.data);
+  return event;
+}
