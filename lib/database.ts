@@ -18,6 +18,8 @@ export interface Tx {
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Sends a statement whose rows nobody needs and goes on at once; its error surfaces at commit. */
   send(statement: Statement, values?: readonly unknown[]): void;
+  /** Runs once the transaction has committed, and never otherwise. */
+  afterCommit(hook: () => void): void;
 }
 
 export interface DatabaseCounters {
@@ -137,6 +139,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   });
   const { counters } = database;
   const sent: Promise<unknown>[] = [];
+  const hooks: (() => void)[] = [];
   const run = (statement: Statement, values: readonly unknown[] = []) => {
     counters.statements += 1;
     return client.query({ name: statement.name, text: statement.text, values: [...values] });
@@ -153,6 +156,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
       return (await running).rows as Row[];
     },
     send: (statement, values) => track(run(statement, values)),
+    afterCommit: (hook) => hooks.push(hook),
   };
   let broken: Error | undefined;
   const onError = (error: Error) => {
@@ -171,6 +175,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
+    for (const hook of hooks) hook();
     return result;
   } catch (error) {
     // An error that the server itself sent means that COMMIT did not happen; a silent connection means nothing.
@@ -194,6 +199,12 @@ function codeOf(error: unknown): string {
 export function isSerializationFailure(error: unknown): boolean {
   const code = codeOf(error);
   return code === "40001" || code === "40P01";
+}
+
+/** Repeating the transaction may well succeed: locks, timeouts, conflicts, or the database being away. */
+export function isTransientDatabaseError(error: unknown): boolean {
+  // 55P03: lock not available, 57014: statement timeout.
+  return isSerializationFailure(error) || isConnectionError(error) || /^(55P03|57014)$/.test(codeOf(error));
 }
 
 // 08*: connection exceptions, 57P0x: shutting down or starting up, 53*: out of resources (connections, disk).

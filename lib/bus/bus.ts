@@ -87,6 +87,8 @@ export interface Bus {
 
 /** The broker cannot be reached or did not answer in time. Never counts against an event. */
 export class BusUnavailableError extends Error {
+  /** Read by factsOf, as on Moleculer's own errors. */
+  readonly code = 503;
   readonly type = "BUS_UNAVAILABLE";
   readonly retryable = true;
   constructor(message: string, options?: { cause?: unknown }) {
@@ -97,6 +99,7 @@ export class BusUnavailableError extends Error {
 
 /** The broker took the connection but refuses this message (too large, unknown topic, invalid). */
 export class MessageRefusedError extends Error {
+  readonly code = 422;
   readonly type = "MESSAGE_REFUSED";
   readonly retryable = false;
   /** Index in the published array; every message before it may or may not have been appended. */

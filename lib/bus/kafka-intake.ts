@@ -1,0 +1,190 @@
+import type { EachBatchPayload, KafkaMessage } from "kafkajs";
+import type { SubscribeOptions } from "./bus.ts";
+import type { BusLogger } from "./bus-logger.ts";
+import { receivedMessage } from "./kafka-message.ts";
+
+export interface IntakeSetup extends Required<SubscribeOptions> {
+  readonly heartbeatMs: number;
+  readonly logger: BusLogger;
+}
+
+/** The member that batches come from; a new one follows when kafkajs's consumer had to be replaced. */
+export interface IntakeSource {
+  /** Its partitions are about to be assigned anew, or it is given up: hand over nothing more. */
+  isEnding(): boolean;
+  postpone(topic: string, partition: number, delayMs: number): void;
+}
+
+/** What one partition has delivered and the handler has not had yet. */
+interface Delivery {
+  readonly source: IntakeSource;
+  readonly payload: EachBatchPayload;
+  readonly messages: readonly KafkaMessage[];
+  taken: number;
+  readonly finish: () => void;
+  readonly fail: (error: unknown) => void;
+}
+
+interface Portion {
+  readonly delivery: Delivery;
+  readonly messages: readonly KafkaMessage[];
+}
+
+/**
+ * Joins what kafkajs delivers per partition into one call of the handler, so that a batch shares one transaction
+ * over all partitions, as on the PostgreSQL bus. Calls never overlap, whatever the number of partitions or brokers.
+ */
+export class KafkaIntake {
+  readonly paused = new Set<string>();
+  readonly #setup: IntakeSetup;
+  readonly #failures = new Map<string, number>();
+  #waiting: Delivery[] = [];
+  #pumping: Promise<void> | undefined;
+  #stopping = false;
+
+  constructor(setup: IntakeSetup) {
+    this.#setup = setup;
+  }
+
+  /**
+   * Resolves when the messages are processed and committed, or when they are to be fetched again. Never rejects
+   * for a reason of the handler's: an error that is not kafkajs's own would end the consumer for ever.
+   */
+  deliver(source: IntakeSource, payload: EachBatchPayload): Promise<void> {
+    const { messages } = payload.batch;
+    return new Promise((finish, fail) => {
+      this.#waiting.push({ source, payload, messages, taken: 0, finish, fail });
+      this.#pumping ??= this.#pump();
+    });
+  }
+
+  /** After the batch in hand, nothing more. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await this.#pumping;
+  }
+
+  async #pump(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      // kafkajs delivers all partitions of a fetch within one tick.
+      await new Promise((resolve) => setImmediate(resolve));
+      this.#dropUnwanted();
+      const portions = this.#take();
+      if (portions.length > 0) await this.#process(portions);
+    }
+    this.#pumping = undefined;
+  }
+
+  #dropUnwanted(): void {
+    for (const delivery of this.#waiting) {
+      if (this.#stopping || delivery.source.isEnding() || this.paused.has(delivery.payload.batch.topic)) {
+        delivery.finish();
+      }
+    }
+    this.#waiting = this.#waiting.filter(
+      ({ source, payload }) => !this.#stopping && !source.isEnding() && !this.paused.has(payload.batch.topic),
+    );
+  }
+
+  /** One partition that has failed, alone; or what fits of all the others. */
+  #take(): Portion[] {
+    const failed = this.#waiting.find((delivery) => this.#failures.has(nameOf(delivery)));
+    const from = failed === undefined ? this.#waiting : [failed];
+    let room = this.#setup.batchSizeMax;
+    const portions: Portion[] = [];
+    for (const delivery of from) {
+      const messages = delivery.messages.slice(delivery.taken, delivery.taken + room);
+      room -= messages.length;
+      if (messages.length > 0) portions.push({ delivery, messages });
+    }
+    return portions;
+  }
+
+  async #process(portions: readonly Portion[]): Promise<void> {
+    const { handler, heartbeatMs, logger, group } = this.#setup;
+    const sources = new Set(portions.map(({ delivery }) => delivery.source));
+    const beat = async () => {
+      // A failure shows itself to kafkajs as well, which then joins the group anew.
+      await portions[0]?.delivery.payload.heartbeat().catch(() => undefined);
+    };
+    const beating = setInterval(() => void beat(), heartbeatMs);
+    const messages = portions.flatMap(({ delivery, messages }) =>
+      messages.map((message) => receivedMessage(delivery.payload.batch, message)),
+    );
+    try {
+      await handler(messages, {
+        heartbeat: beat,
+        isStale: () => this.#stopping || [...sources].some((source) => source.isEnding()),
+      });
+    } catch (error) {
+      this.#postpone(portions);
+      logger.warn("The handler could not take a batch now: it comes again", {
+        group,
+        messages: messages.length,
+        error,
+      });
+      return;
+    } finally {
+      clearInterval(beating);
+    }
+    await this.#commit(portions);
+  }
+
+  /** As on the PostgreSQL bus: each partition comes again alone after its own back-off, the others go on. */
+  #postpone(portions: readonly Portion[]): void {
+    const { retryDelayMs, retryDelayMaxMs } = this.#setup;
+    for (const { delivery } of portions) {
+      const { topic, partition } = delivery.payload.batch;
+      const failures = this.#failures.get(nameOf(delivery)) ?? 0;
+      this.#failures.set(nameOf(delivery), failures + 1);
+      const delayMs = Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(failures, 20));
+      delivery.source.postpone(topic, partition, delayMs);
+      this.#end(delivery);
+    }
+  }
+
+  async #commit(portions: readonly Portion[]): Promise<void> {
+    for (const { delivery, messages } of portions) {
+      this.#failures.delete(nameOf(delivery));
+      delivery.taken += messages.length;
+    }
+    const bySource = Map.groupBy(portions, ({ delivery }) => delivery.source);
+    for (const ofSource of bySource.values()) {
+      try {
+        await this.#commitOf(ofSource);
+        for (const { delivery } of ofSource) {
+          if (delivery.taken >= delivery.messages.length) this.#end(delivery);
+        }
+      } catch (error) {
+        for (const { delivery } of ofSource) this.#end(delivery, error);
+      }
+    }
+  }
+
+  async #commitOf(portions: readonly Portion[]): Promise<void> {
+    const [first] = portions;
+    if (first === undefined) return;
+    const byTopic = Map.groupBy(portions, ({ delivery }) => delivery.payload.batch.topic);
+    const topics = [...byTopic].map(([topic, ofTopic]) => ({
+      topic,
+      partitions: ofTopic.map(({ delivery, messages }) => ({
+        partition: delivery.payload.batch.partition,
+        offset: String(BigInt(messages.at(-1)?.offset ?? "0") + 1n),
+      })),
+    }));
+    await first.delivery.payload.commitOffsetsIfNecessary({ topics });
+    for (const { delivery, messages } of portions) {
+      delivery.payload.resolveOffset(messages.at(-1)?.offset ?? "0");
+    }
+  }
+
+  #end(delivery: Delivery, error?: unknown): void {
+    this.#waiting = this.#waiting.filter((one) => one !== delivery);
+    if (error === undefined) delivery.finish();
+    else delivery.fail(error);
+  }
+}
+
+function nameOf({ payload }: Delivery): string {
+  return `${payload.batch.topic}/${payload.batch.partition}`;
+}

@@ -1,0 +1,139 @@
+import type { Consumer } from "kafkajs";
+import { createKafkaClient, type KafkaClient, type KafkaConnection, within } from "./kafka-client.ts";
+import type { IntakeSource, KafkaIntake } from "./kafka-intake.ts";
+
+export interface MemberSetup {
+  readonly connection: KafkaConnection;
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly intake: KafkaIntake;
+  readonly sessionTimeoutMs: number;
+}
+
+/**
+ * One life of a kafkajs consumer. It ends when kafkajs says so (CRASH), when it gives no sign of life any more, or
+ * when we stop; whoever wants to go on makes a new one.
+ */
+export class KafkaMember implements IntakeSource {
+  readonly #setup: MemberSetup;
+  readonly #client: KafkaClient;
+  readonly #consumer: Consumer;
+  readonly #watch: NodeJS.Timeout;
+  #signOfLifeMs = performance.now();
+  #joined = false;
+  #ended = false;
+  #end: (reason: Error) => void = () => undefined;
+  /** Resolves with the reason when this member is of no use any more. */
+  readonly ended: Promise<Error>;
+
+  constructor(setup: MemberSetup) {
+    this.#setup = setup;
+    const { sessionTimeoutMs } = setup;
+    this.ended = new Promise((resolve) => {
+      this.#end = (reason) => {
+        this.#ended = true;
+        resolve(reason);
+      };
+    });
+    this.#client = createKafkaClient(setup.connection);
+    this.#consumer = this.#client.kafka.consumer({
+      groupId: setup.group,
+      sessionTimeout: sessionTimeoutMs,
+      heartbeatInterval: sessionTimeoutMs / 5,
+      rebalanceTimeout: 30_000,
+      // The broker answers at once when there is something; this only bounds an empty fetch, and so each stop.
+      maxWaitTimeInMs: 50,
+      metadataMaxAge: 60_000,
+      allowAutoTopicCreation: false,
+      // Its own restart waits for a disconnect that may hang, and then nobody hears of it.
+      retry: {
+        initialRetryTime: 100,
+        maxRetryTime: 1_000,
+        retries: 5,
+        restartOnFailure: async () => false,
+      },
+    });
+    this.#observe();
+    this.#watch = setInterval(() => {
+      // Twice the session: the group has long gone on without this member.
+      const silentMs = performance.now() - this.#signOfLifeMs;
+      if (silentMs > 2 * sessionTimeoutMs) this.#end(new Error(`no sign of life for ${silentMs | 0} ms`));
+    }, sessionTimeoutMs / 5);
+  }
+
+  /** Connects and joins; what fails later shows in `ended`. */
+  async start(): Promise<void> {
+    const { topics, intake } = this.#setup;
+    await this.#consumer.connect();
+    await this.#consumer.subscribe({ topics: [...topics], fromBeginning: true });
+    await this.#consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      // All partitions at once: the intake makes one batch of what they deliver.
+      partitionsConsumedConcurrently: 100,
+      eachBatch: (payload) => (this.#ended ? Promise.resolve() : intake.deliver(this, payload)),
+    });
+    for (const topic of intake.paused) this.pause(topic);
+  }
+
+  hasJoined(): boolean {
+    return this.#joined && !this.#ended;
+  }
+
+  isEnding(): boolean {
+    return !this.hasJoined();
+  }
+
+  pause(topic: string): void {
+    this.#attempt(() => this.#consumer.pause([{ topic }]));
+  }
+
+  resume(topic: string): void {
+    this.#attempt(() => this.#consumer.resume([{ topic }]));
+  }
+
+  postpone(topic: string, partition: number, delayMs: number): void {
+    const { paused } = this.#setup.intake;
+    // kafkajs forgets that the whole topic is paused when one of its partitions is.
+    if (paused.has(topic)) return;
+    const partitions = [{ topic, partitions: [partition] }];
+    this.#attempt(() => this.#consumer.pause(partitions));
+    setTimeout(() => {
+      if (!this.#ended && !paused.has(topic)) this.#attempt(() => this.#consumer.resume(partitions));
+    }, delayMs);
+  }
+
+  /** Leaves the group if kafkajs manages to within the time given, and is gone in any case. */
+  async close(timeMs: number): Promise<void> {
+    this.#end(new Error("stopped"));
+    clearInterval(this.#watch);
+    await within(timeMs, "leaving the group", this.#consumer.disconnect()).catch(() => undefined);
+    this.#client.sever();
+  }
+
+  #observe(): void {
+    const { HEARTBEAT, FETCH, GROUP_JOIN, REBALANCING, CRASH } = this.#consumer.events;
+    const alive = () => {
+      this.#signOfLifeMs = performance.now();
+    };
+    this.#consumer.on(HEARTBEAT, alive);
+    this.#consumer.on(FETCH, alive);
+    this.#consumer.on(GROUP_JOIN, () => {
+      alive();
+      this.#joined = true;
+    });
+    this.#consumer.on(REBALANCING, () => {
+      this.#joined = false;
+    });
+    this.#consumer.on(CRASH, ({ payload }) => this.#end(payload.error));
+  }
+
+  /** Before and after its life kafkajs refuses such requests by throwing; they mean nothing then. */
+  #attempt(request: () => void): void {
+    try {
+      request();
+    } catch (error) {
+      this.#setup.connection.logger.debug("A consumer was not there to be paused or resumed", { error });
+    }
+  }
+}

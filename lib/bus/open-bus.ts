@@ -1,0 +1,21 @@
+import { type Config, databaseUrl } from "../config.ts";
+import type { Bus } from "./bus.ts";
+import type { BusLogger } from "./bus-logger.ts";
+import { createKafkaBus } from "./kafka-bus.ts";
+import { createPostgresBus } from "./postgres-bus.ts";
+
+export type { BusLogger } from "./bus-logger.ts";
+
+export interface OpenBusOptions {
+  readonly clientId?: string;
+  readonly logger?: BusLogger;
+}
+
+/** The bus that the configuration asks for. A process opens one, and its services share it. */
+export function openBus(config: Config, options: OpenBusOptions = {}): Bus {
+  if (config.KAFKA_BROKERS !== undefined) {
+    const brokers = config.KAFKA_BROKERS.split(",").map((broker) => broker.trim());
+    return createKafkaBus({ brokers, ...options });
+  }
+  return createPostgresBus({ url: databaseUrl(config, "bus"), ...options });
+}

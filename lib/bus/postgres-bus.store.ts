@@ -1,0 +1,171 @@
+import type { Database, Tx } from "../database.ts";
+import { statement } from "../statement.ts";
+import type { PartitionLag, TopicDefinition } from "./bus.ts";
+import { SEPARATOR } from "./check-messages.ts";
+
+/** A message with its partition; headers as JSON text. */
+export interface LogEntry {
+  readonly topic: string;
+  readonly partition: number;
+  readonly key: string;
+  readonly value: string;
+  readonly headers: string;
+}
+
+/**
+ * One statement, so one round trip and one commit: it advances each partition's counter by the number of its
+ * messages (a slot is one partition, in the order of topic and number, so that all publishers lock alike)
+ * and gives the messages the offsets that it took. Texts come joined by a separator: PostgreSQL's array
+ * literals have every quote of the JSON escaped and read back, 9.4 instead of 2.3 us of Node per message.
+ */
+const append = statement(
+  "bus_append",
+  `with advanced as (
+     update bus_partitions p set next_offset = p.next_offset + s.count
+     from unnest($1::text[], $2::int[], $3::int[]) with ordinality s(topic, partition, count, slot)
+     where p.topic = s.topic and p.partition = s.partition
+     returning s.slot, p.next_offset - s.count as base
+   ), bases as (
+     select array_agg(a.base order by s.slot) as at
+     from generate_series(1, cardinality($1::text[])) s(slot) left join advanced a on a.slot = s.slot
+   )
+   insert into bus_log (topic, partition, "offset", key, value, headers)
+   select ($1::text[])[m.slot], ($2::int[])[m.slot], (select at from bases)[m.slot] + m.position,
+          coalesce(m.key, ''), coalesce(m.value, ''), m.headers
+   from unnest($4::int[], $5::int[], string_to_array($6, E'\\x1e'), string_to_array($7, E'\\x1e'),
+               string_to_array($8, E'\\x1e')) m(slot, position, key, value, headers)`,
+);
+
+interface Slot {
+  readonly topic: string;
+  readonly partition: number;
+  index: number;
+  count: number;
+}
+
+/** Appends the entries, each partition's in the order given. */
+export async function appendEntries(database: Database, entries: readonly LogEntry[]): Promise<void> {
+  const byName = new Map<string, Slot>();
+  const slotOf = entries.map(({ topic, partition }) => {
+    const name = `${topic}/${partition}`;
+    const slot = byName.get(name) ?? { topic, partition, index: 0, count: 0 };
+    byName.set(name, slot);
+    return slot;
+  });
+  const slots = [...byName.values()].sort(inLockOrder);
+  slots.forEach((slot, index) => {
+    slot.index = index + 1;
+  });
+  const positions = slotOf.map((slot) => slot.count++);
+  await database.query(append, [
+    slots.map((slot) => slot.topic),
+    slots.map((slot) => slot.partition),
+    slots.map((slot) => slot.count),
+    slotOf.map((slot) => slot.index),
+    positions,
+    entries.map((entry) => entry.key).join(SEPARATOR),
+    entries.map((entry) => entry.value).join(SEPARATOR),
+    entries.map((entry) => entry.headers).join(SEPARATOR),
+  ]);
+}
+
+function inLockOrder(a: Slot, b: Slot): number {
+  if (a.topic === b.topic) return a.partition - b.partition;
+  return a.topic < b.topic ? -1 : 1;
+}
+
+const createTopics = statement(
+  "bus_create_topics",
+  `with wanted as (
+     select * from unnest($1::text[], $2::int[], $3::bigint[]) w(name, partitions, retention_ms) order by name
+   ), created as (
+     insert into bus_topics (name, partitions, retention_ms)
+     select name, partitions, retention_ms from wanted
+     on conflict (name) do nothing
+     returning name, partitions
+   )
+   insert into bus_partitions (topic, partition)
+   select name, partition from created, generate_series(0, partitions - 1) partition
+   on conflict (topic, partition) do nothing`,
+);
+
+/** Creates the topics that are missing; those that exist keep their partitions, for keys must not move. */
+export async function insertTopics(database: Database, topics: readonly TopicDefinition[]): Promise<void> {
+  await database.query(createTopics, [
+    topics.map((topic) => topic.name),
+    topics.map((topic) => topic.partitions),
+    topics.map((topic) => topic.retentionMs),
+  ]);
+}
+
+const selectTopics = statement(
+  "bus_topics",
+  `select name, partitions, retention_ms as "retentionMs" from bus_topics
+   where $1::text[] is null or name = any($1::text[]) order by name`,
+);
+
+export function findTopics(database: Database, names?: readonly string[]): Promise<TopicDefinition[]> {
+  return database.query<TopicDefinition>(selectTopics, [names ?? null]);
+}
+
+const selectLag = statement(
+  "bus_lag",
+  `select p.topic, p.partition, p.next_offset - greatest(coalesce(o.next_offset, 0), first.at) as lag
+   from bus_partitions p
+   cross join lateral (
+     select coalesce((select l."offset" from bus_log l where l.topic = p.topic and l.partition = p.partition
+                      order by l."offset" limit 1), p.next_offset) as at
+   ) first
+   left join bus_offsets o on o.group_name = $1 and o.topic = p.topic and o.partition = p.partition
+   where p.topic = any($2::text[])
+   order by p.topic, p.partition`,
+);
+
+export function findLag(
+  database: Database,
+  group: string,
+  topics: readonly string[],
+): Promise<PartitionLag[]> {
+  return database.query<PartitionLag>(selectLag, [group, topics]);
+}
+
+export const ping = statement("bus_ping", "select 1");
+
+const tryRetentionLock = statement(
+  "bus_retention_lock",
+  "select pg_try_advisory_xact_lock(hashtext('holdfast.bus.retention')) as locked",
+);
+
+const deleteExpired = statement(
+  "bus_delete_expired",
+  `with gone as (
+     delete from bus_log d using (
+       select p.topic, p.partition, oldest."offset", now() - t.retention_ms * interval '1 millisecond' as cutoff
+       from bus_topics t
+       join bus_partitions p on p.topic = t.name
+       cross join lateral (
+         select l."offset", l.at from bus_log l
+         where l.topic = p.topic and l.partition = p.partition order by l."offset" limit 1
+       ) oldest
+       where oldest.at < now() - t.retention_ms * interval '1 millisecond'
+     ) e
+     where d.topic = e.topic and d.partition = e.partition
+       and d."offset" >= e."offset" and d."offset" < e."offset" + $1 and d.at < e.cutoff
+     returning 1
+   )
+   select count(*)::int as count from gone`,
+);
+
+const deleteMembers = statement(
+  "bus_delete_members",
+  "delete from bus_members where expires_at < now() - interval '1 minute'",
+);
+
+/** One bounded step of retention: at most `stepMax` rows of each partition. Answers the rows that went. */
+export async function deleteExpiredEntries(tx: Tx, stepMax: number): Promise<number> {
+  const [lock] = await tx.query<{ locked: boolean }>(tryRetentionLock);
+  if (lock?.locked !== true) return 0;
+  tx.send(deleteMembers);
+  const [gone] = await tx.query<{ count: number }>(deleteExpired, [stepMax]);
+  return gone?.count ?? 0;
+}

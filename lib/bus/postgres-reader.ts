@@ -1,0 +1,156 @@
+import type { Database } from "../database.ts";
+import { InvariantError } from "../errors.ts";
+import type { ReceivedMessage } from "./bus.ts";
+import { commitPositions, fetchEntries, type LogRow } from "./postgres-group.store.ts";
+import type { Membership, OwnedPartition } from "./postgres-membership.ts";
+
+export interface Batch {
+  readonly messages: readonly ReceivedMessage[];
+  /** The offset after the last message of each partition. */
+  readonly ends: ReadonlyMap<OwnedPartition, number>;
+}
+
+const EMPTY: Batch = { messages: [], ends: new Map() };
+
+export interface ReaderOptions {
+  readonly database: Database;
+  readonly group: string;
+  readonly membership: Membership;
+  readonly batchSizeMax: number;
+  readonly retryDelayMs: number;
+  readonly retryDelayMaxMs: number;
+  /** Called before each fetch: news from here on may be missing from it. */
+  readonly onFetch: () => void;
+}
+
+/**
+ * Reads all partitions of a member with one statement. Positions are kept in memory, so that the next fetch
+ * need not wait for the commit of the one before.
+ */
+export class PartitionReader {
+  readonly paused = new Set<string>();
+  readonly #options: ReaderOptions;
+  #ahead: Promise<Batch> | undefined;
+  /** What was fetched under an earlier generation is not used. */
+  #generation = 0;
+  #rotation = 0;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+  }
+
+  async next(): Promise<Batch> {
+    const reading = this.#ahead ?? this.#fetch();
+    this.#ahead = undefined;
+    return await reading;
+  }
+
+  /** Begins to fetch what comes after the batch in hand. */
+  readAhead(): void {
+    if (this.#ahead !== undefined) return;
+    this.#ahead = this.#fetch();
+    // Reported by next(); meanwhile it must not count as unhandled.
+    this.#ahead.catch(() => undefined);
+  }
+
+  /** Drops what was read ahead and goes back to where the group stands. */
+  discard(): void {
+    this.#generation += 1;
+    this.#ahead = undefined;
+    for (const partition of this.#options.membership.owned.values()) partition.position = partition.committed;
+  }
+
+  /** The batch's effects are durable: what is fetched from here on comes after it. */
+  succeeded(batch: Batch): void {
+    for (const [partition, end] of batch.ends) {
+      partition.failures = 0;
+      partition.position = Math.max(partition.position, end);
+    }
+  }
+
+  /**
+   * The handler said "not now". Nobody knows which message was the reason, so each partition comes again
+   * alone, after its own back-off: the healthy ones go on, and each keeps its order.
+   */
+  postpone(batch: Batch): void {
+    const { retryDelayMs, retryDelayMaxMs } = this.#options;
+    for (const partition of batch.ends.keys()) {
+      const delayMs = Math.min(retryDelayMaxMs, retryDelayMs * 2 ** Math.min(partition.failures, 20));
+      partition.failures += 1;
+      partition.retryAtMs = performance.now() + delayMs;
+    }
+    this.discard();
+  }
+
+  /** How long until a postponed partition is due. */
+  retryInMs(): number {
+    const waiting = [...this.#options.membership.owned.values()].filter((one) => one.failures > 0);
+    return Math.min(...waiting.map((one) => Math.max(0, one.retryAtMs - performance.now())));
+  }
+
+  async commit(batch: Batch): Promise<void> {
+    const { database, group, membership } = this.#options;
+    const ends = [...batch.ends].filter(([partition]) => !partition.lost);
+    if (ends.length === 0) return;
+    const positions = ends.map(([{ topic, partition }, position]) => ({ topic, partition, position }));
+    const stored = await commitPositions(database, group, membership.member, positions);
+    const names = new Set(stored.map((one) => `${one.topic}/${one.partition}`));
+    for (const [partition, end] of ends) {
+      if (names.has(`${partition.topic}/${partition.partition}`)) partition.committed = end;
+      else membership.lose(partition);
+    }
+  }
+
+  async #fetch(): Promise<Batch> {
+    const { database, batchSizeMax, onFetch } = this.#options;
+    onFetch();
+    const partitions = this.#readable();
+    if (partitions.length === 0) return EMPTY;
+    const generation = this.#generation;
+    const rows = await fetchEntries(database, partitions, batchSizeMax);
+    if (generation !== this.#generation) return EMPTY;
+    // A full batch may have come from the first partitions alone: the next one begins further on.
+    if (rows.length === batchSizeMax) this.#rotation += 1;
+    return gather(rows, partitions);
+  }
+
+  #readable(): OwnedPartition[] {
+    const now = performance.now();
+    const open = [...this.#options.membership.owned.values()].filter(
+      (one) => one.retryAtMs <= now && !this.paused.has(one.topic),
+    );
+    const again = open.find((one) => one.failures > 0);
+    if (again !== undefined) return [again];
+    const start = this.#rotation % Math.max(1, open.length);
+    return [...open.slice(start), ...open.slice(0, start)];
+  }
+}
+
+function gather(rows: readonly LogRow[], partitions: readonly OwnedPartition[]): Batch {
+  const ends = new Map<OwnedPartition, number>();
+  let current: OwnedPartition | undefined;
+  const messages = rows.map((row) => {
+    if (current?.partition !== row.partition || current.topic !== row.topic) {
+      current = partitions.find((one) => one.partition === row.partition && one.topic === row.topic);
+    }
+    if (current === undefined || row.offset < current.position) {
+      throw new InvariantError("the bus read a message out of order", { ...row, value: undefined });
+    }
+    current.position = row.offset + 1;
+    ends.set(current, current.position);
+    return received(row);
+  });
+  return { messages, ends };
+}
+
+function received(row: LogRow): ReceivedMessage {
+  return {
+    topic: row.topic,
+    partition: row.partition,
+    offset: String(row.offset),
+    key: row.key,
+    value: row.value,
+    headers: JSON.parse(row.headers) as Record<string, string>,
+    timestampMs: row.timestampMs,
+  };
+}

@@ -1,0 +1,183 @@
+import type { ServiceBroker } from "moleculer";
+import { METRICS, type MetricDefinition, type MetricName } from "./metric-names.ts";
+import { processCollector } from "./process-metrics.ts";
+
+/** Bounds of every histogram, in seconds: from one statement to a saga that waits for stock. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+/** Cumulative counts that somebody else keeps, read at each scrape. */
+interface Counted {
+  readonly statements: number;
+  readonly commits: number;
+  readonly rollbacks: number;
+}
+
+interface Batching {
+  readonly waiting: () => number;
+  readonly sizes: { readonly batches: number; readonly items: number };
+}
+
+type Collector = () => void | Promise<void>;
+type Labels = Readonly<Record<string, string | number>>;
+
+/** The longest that a scrape waits for one collector. */
+const COLLECT_TIMEOUT_MS = 2_000;
+
+const known = new WeakMap<ServiceBroker, Metrics>();
+
+/** The metrics of a broker. Without metrics in its options everything here does nothing. */
+export function metricsOf(broker: ServiceBroker): Metrics {
+  const metrics = known.get(broker) ?? new Metrics(broker);
+  known.set(broker, metrics);
+  return metrics;
+}
+
+/** Recording is O(1) and takes a count, so that a batch records once. */
+export class Metrics {
+  readonly #broker: ServiceBroker;
+  readonly #collectors = new Set<Collector>();
+
+  constructor(broker: ServiceBroker) {
+    this.#broker = broker;
+    if (!broker.isMetricsEnabled()) return;
+    for (const [name, definition] of Object.entries<MetricDefinition>(METRICS))
+      this.#register(name, definition);
+    this.collect(processCollector(this));
+  }
+
+  #register(name: string, { type, labels, about }: MetricDefinition): void {
+    const { metrics } = this.#broker;
+    const common = { name, labelNames: [...labels], description: about };
+    if (type === "histogram") {
+      metrics.register({ type, buckets: BUCKETS, ...common });
+      return;
+    }
+    const metric =
+      type === "counter" ? metrics.register({ type, ...common }) : metrics.register({ type, ...common });
+    // A counter that exists only after its first event hides that event from rate().
+    if (labels.length === 0) metric?.set(0);
+  }
+
+  sagaStarted(type: string, count = 1): void {
+    this.add("oms_saga_started_total", count, { type });
+  }
+
+  sagaCompleted(type: string, result: string, count = 1): void {
+    this.add("oms_saga_completed_total", count, { type, result });
+  }
+
+  sagaDuration(type: string, seconds: number): void {
+    this.observe("oms_saga_duration_seconds", seconds, { type });
+  }
+
+  sagaActive(count: number): void {
+    this.set("oms_saga_active", count);
+  }
+
+  outboxPending(service: string, count: number): void {
+    this.set("oms_outbox_pending_count", count, { service });
+  }
+
+  outboxPublished(service: string, count: number, seconds: number): void {
+    this.add("oms_outbox_published_total", count, { service });
+    this.observe("oms_outbox_publish_duration_seconds", seconds);
+  }
+
+  outboxFailed(service: string, count = 1): void {
+    this.add("oms_outbox_failed_total", count, { service });
+  }
+
+  eventsReceived(topic: string, type: string, count = 1): void {
+    this.add("oms_events_received_total", count, { topic, type });
+  }
+
+  eventsProcessed(topic: string, type: string, result: string, count = 1): void {
+    this.add("oms_events_processed_total", count, { topic, type, result });
+  }
+
+  eventProcessing(seconds: number): void {
+    this.observe("oms_event_processing_duration_seconds", seconds);
+  }
+
+  consumerLag(topic: string, partition: number, lag: number): void {
+    this.set("oms_consumer_lag", lag, { topic, partition });
+  }
+
+  ordersCreated(count = 1): void {
+    this.add("oms_orders_created_total", count);
+  }
+
+  ordersConfirmed(count = 1): void {
+    this.add("oms_orders_confirmed_total", count);
+  }
+
+  ordersCancelled(count = 1): void {
+    this.add("oms_orders_cancelled_total", count);
+  }
+
+  httpAnswered(route: string, status: number, seconds: number): void {
+    this.add("holdfast_http_requests_total", 1, { route, status });
+    this.observe("holdfast_http_request_duration_seconds", seconds, { route });
+  }
+
+  /** Exports the counters of the pools of one database. Answers how to stop that. */
+  watchDatabase(database: string, pools: () => readonly Counted[]): () => void {
+    return this.collect(() => {
+      const sum = (read: (one: Counted) => number) => pools().reduce((total, one) => total + read(one), 0);
+      this.set(
+        "holdfast_database_statements_total",
+        sum((one) => one.statements),
+        { database },
+      );
+      this.set(
+        "holdfast_database_commits_total",
+        sum((one) => one.commits),
+        { database },
+      );
+      this.set(
+        "holdfast_database_rollbacks_total",
+        sum((one) => one.rollbacks),
+        { database },
+      );
+    });
+  }
+
+  /** Exports what a batcher does. Answers how to stop that. */
+  watchBatcher(batcher: string, batching: Batching): () => void {
+    return this.collect(() => {
+      this.set("holdfast_batches_total", batching.sizes.batches, { batcher });
+      this.set("holdfast_batch_items_total", batching.sizes.items, { batcher });
+      this.set("holdfast_batch_waiting", batching.waiting(), { batcher });
+    });
+  }
+
+  /** Runs `collector` before each scrape, to set what is cheaper read than recorded. Answers how to stop that. */
+  collect(collector: Collector): () => void {
+    this.#collectors.add(collector);
+    return () => this.#collectors.delete(collector);
+  }
+
+  /** Runs all collectors; one that fails or hangs costs its own metrics only. */
+  async refresh(): Promise<void> {
+    const runs = [...this.#collectors].map(async (collector) => collector());
+    const deadline = new Promise((resolve) => setTimeout(resolve, COLLECT_TIMEOUT_MS).unref());
+    const results = await Promise.race([Promise.allSettled(runs), deadline]);
+    if (!Array.isArray(results)) this.#broker.logger.warn("a metrics collector takes too long");
+    else
+      for (const result of results)
+        if (result.status === "rejected")
+          this.#broker.logger.warn({ err: result.reason }, "a metrics collector failed");
+  }
+
+  add(name: MetricName, count: number, labels?: Labels): void {
+    this.#broker.metrics.increment(name, labels, count);
+  }
+
+  set(name: MetricName, value: number, labels?: Labels): void {
+    this.#broker.metrics.set(name, value, labels);
+  }
+
+  observe(name: MetricName, value: number, labels?: Labels): void {
+    this.#broker.metrics.observe(name, value, labels);
+  }
+}

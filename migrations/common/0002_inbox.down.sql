@@ -1,0 +1,2 @@
+drop view event_audit_log;
+drop table processed_events;

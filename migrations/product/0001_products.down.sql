@@ -1,0 +1,2 @@
+drop table stock_adjustments;
+drop table products;

@@ -1,0 +1,2 @@
+drop table stock_reservations;
+drop table order_reservations;

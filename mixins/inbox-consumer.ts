@@ -1,0 +1,156 @@
+import type { ReceivedMessage } from "../lib/bus/bus.ts";
+import { type Database, isTransientDatabaseError, type Tx, withTransaction } from "../lib/database.ts";
+import { factsOf } from "../lib/errors.ts";
+import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
+import { type InboxRow, positionId, recordEvents } from "./inbox.store.ts";
+import { appendEvents } from "./outbox.store.ts";
+
+export interface ReceivedEvent {
+  readonly event: DomainEvent;
+  readonly message: ReceivedMessage;
+}
+
+export interface ConsumerOptions {
+  readonly database: Database;
+  readonly group: string;
+  /** Types the group acts on; all others pass by without a trace. */
+  readonly types: ReadonlySet<string>;
+  readonly attemptsMax: number;
+  /** Applies events that are new to the group, in the transaction that records them. */
+  readonly apply: (tx: Tx, events: readonly DomainEvent[]) => Promise<void>;
+  readonly onProcessed: (fresh: readonly ReceivedEvent[], duplicates: number, durationMs: number) => void;
+  readonly onDeadLetter: (message: ReceivedMessage, error: unknown) => void;
+}
+
+const RETRY_FIRST_MS = 50;
+
+/**
+ * Processes messages: effect and inbox row in one transaction for the whole batch. A batch that fails goes
+ * message by message, so that one poison message holds up nothing but itself and ends as a dead letter. A
+ * passing failure (database away, locks) is thrown: the bus brings the messages again.
+ */
+export async function consume(options: ConsumerOptions, messages: readonly ReceivedMessage[]): Promise<void> {
+  const { readable, poison } = read(options, messages);
+  for (const { message, error } of poison) await deadLetter(options, message, undefined, error, 1);
+  if (readable.length === 0) return;
+  try {
+    await process(options, readable);
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    for (const one of readable) await processAlone(options, one);
+  }
+}
+
+interface Poison {
+  readonly message: ReceivedMessage;
+  readonly error: EventInvalidError;
+}
+
+function read(options: ConsumerOptions, messages: readonly ReceivedMessage[]) {
+  const readable: ReceivedEvent[] = [];
+  const poison: Poison[] = [];
+  const known = new Set<string>();
+  for (const message of messages) {
+    const type = message.headers["event-type"];
+    if (type !== undefined && !options.types.has(type)) continue;
+    try {
+      const event = parseEvent(message.value);
+      if (!options.types.has(event.eventType) || known.has(event.eventId)) continue;
+      known.add(event.eventId);
+      readable.push({ event, message });
+    } catch (error) {
+      if (!(error instanceof EventInvalidError)) throw error;
+      poison.push({ message, error });
+    }
+  }
+  return { readable, poison };
+}
+
+async function process(options: ConsumerOptions, received: readonly ReceivedEvent[]): Promise<void> {
+  const before = performance.now();
+  const fresh = await withTransaction(options.database, async (tx) => {
+    const isNew = await recordEvents(tx, options.group, received.map(rowOf));
+    const news = received.filter(({ event }) => isNew.has(event.eventId));
+    if (news.length > 0)
+      await options.apply(
+        tx,
+        news.map(({ event }) => event),
+      );
+    return news;
+  });
+  options.onProcessed(fresh, received.length - fresh.length, performance.now() - before);
+}
+
+async function processAlone(options: ConsumerOptions, received: ReceivedEvent): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await process(options, [received]);
+      return;
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      if (attempt >= options.attemptsMax) {
+        await deadLetter(options, received.message, received.event, error, attempt);
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_FIRST_MS * 2 ** attempt));
+    }
+  }
+}
+
+/** Puts a message aside: recorded as received, and told to the dead-letter topic with all one needs to find it. */
+async function deadLetter(
+  options: ConsumerOptions,
+  message: ReceivedMessage,
+  event: DomainEvent | undefined,
+  error: unknown,
+  attempts: number,
+): Promise<void> {
+  const { database, group } = options;
+  const id = event?.eventId ?? positionId(message);
+  const { topic, partition, offset, headers } = message;
+  const letterId = positionId({ ...message, topic: `${group} ${topic}` });
+  await withTransaction(database, async (tx) => {
+    const eventType = event?.eventType ?? headers["event-type"] ?? "UNREADABLE";
+    const isNew = await recordEvents(tx, group, [
+      { eventId: id, eventType, message, result: "DEAD_LETTERED" },
+    ]);
+    if (!isNew.has(id)) return;
+    appendEvents(tx, [
+      {
+        type: "DEAD_LETTER",
+        topic: TOPICS.deadLetters.name,
+        aggregateType: "dead-letter",
+        aggregateId: letterId,
+        aggregateVersion: 1,
+        version: 1,
+        correlationId: headers["correlation-id"] ?? letterId,
+        causationId: id,
+        data: {
+          source: group,
+          topic,
+          partition,
+          offset,
+          key: message.key,
+          headers,
+          value: message.value,
+          error: reasonOf(error),
+          attempts,
+        },
+      },
+    ]);
+  });
+  options.onDeadLetter(message, error);
+}
+
+function reasonOf(error: unknown) {
+  const { type, message } = factsOf(error);
+  return { type, message };
+}
+
+function rowOf({ event, message }: ReceivedEvent): InboxRow {
+  return { eventId: event.eventId, eventType: event.eventType, message, result: "PROCESSED" };
+}
+
+function isTransient(error: unknown): boolean {
+  return isTransientDatabaseError(error) || factsOf(error).status === 503;
+}

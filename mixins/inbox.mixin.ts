@@ -1,0 +1,107 @@
+import { createBatcher } from "../lib/batcher.ts";
+import { busOf } from "../lib/bus/broker-bus.ts";
+import type { ReceivedMessage, Subscription } from "../lib/bus/bus.ts";
+import { config } from "../lib/config.ts";
+import type { Database, Tx } from "../lib/database.ts";
+import { defineMixin } from "../lib/define.ts";
+import { drainFirst } from "../lib/drain.ts";
+import type { DomainEvent, EventType } from "../lib/events.ts";
+import { log } from "../lib/logging.ts";
+import { metricsOf } from "../lib/metrics.ts";
+import { readinessOf } from "../lib/readiness.ts";
+import { type ConsumerOptions, consume, type ReceivedEvent } from "./inbox-consumer.ts";
+
+export interface InboxOptions {
+  /** Consumer group: each event has its effect once per group. */
+  readonly group: string;
+  readonly topics: readonly string[];
+  readonly types: readonly EventType[];
+}
+
+interface InboxVars {
+  database: Database;
+  subscription: Subscription;
+  /** To be written by the service: applies events in the transaction that records them. Runs again when the
+   *  transaction does, so what must happen once goes into `tx.afterCommit`. */
+  applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void>;
+}
+
+/** Consumes events exactly once in effect. Needs the database and outbox mixins. */
+export const inbox = (options: InboxOptions) =>
+  defineMixin<InboxVars>()({
+    methods: {
+      consumerOptions(): ConsumerOptions {
+        const metrics = metricsOf(this.broker);
+        return {
+          database: this.database,
+          group: options.group,
+          types: new Set(options.types),
+          attemptsMax: config().INBOX_ATTEMPTS_MAX,
+          apply: (tx, events) => this.applyEvents(tx, events),
+          onProcessed: (fresh, duplicates, durationMs) => {
+            for (const [type, [topic, count]] of countByType(fresh)) {
+              metrics.eventsReceived(topic, type, count);
+              metrics.eventsProcessed(topic, type, "processed", count);
+            }
+            if (duplicates > 0)
+              metrics.eventsProcessed(options.topics.join(","), "any", "duplicate", duplicates);
+            metrics.eventProcessing(durationMs / 1_000);
+          },
+          onDeadLetter: ({ topic, partition, offset, headers }, err) => {
+            const eventType = headers["event-type"] ?? "unreadable";
+            metrics.eventsProcessed(topic, eventType, "dead_letter");
+            log(this.logger, { correlationId: headers["correlation-id"] }).error("dead letter", {
+              group: options.group,
+              topic,
+              partition,
+              offset,
+              eventType,
+              err,
+            });
+          },
+        };
+      },
+    },
+    async started() {
+      const bus = busOf(this.broker);
+      const { BATCH_SIZE_MAX } = config();
+      const consumer = this.consumerOptions();
+      // Kafka hands over one partition at a time: what comes at the same time shares one transaction.
+      const join = createBatcher<readonly ReceivedMessage[], void>({
+        name: options.group,
+        sizeMax: 16,
+        run: async (batches) => {
+          await consume(consumer, batches.flat());
+          return batches.map(() => undefined);
+        },
+      });
+      this.subscription = await bus.subscribe({
+        group: options.group,
+        topics: options.topics,
+        batchSizeMax: BATCH_SIZE_MAX,
+        handler: (messages) => join(messages),
+      });
+      readinessOf(this.broker).register(`consumer:${options.group}`, async () => {
+        const state = this.subscription.state();
+        if (state !== "running") throw new Error(`the consumer group is ${state}`);
+      });
+      const metrics = metricsOf(this.broker);
+      metrics.collect(async () => {
+        for (const { topic, partition, lag } of await bus.lag(options.group, options.topics)) {
+          metrics.consumerLag(topic, partition, lag);
+        }
+      });
+      drainFirst(this.broker, `consumer ${options.group}`, () => this.subscription.stop());
+    },
+    async stopped() {
+      await this.subscription?.stop();
+    },
+  });
+
+function countByType(received: readonly ReceivedEvent[]): ReadonlyMap<string, readonly [string, number]> {
+  const counts = new Map<string, readonly [string, number]>();
+  for (const { event, message } of received) {
+    counts.set(event.eventType, [message.topic, (counts.get(event.eventType)?.[1] ?? 0) + 1]);
+  }
+  return counts;
+}

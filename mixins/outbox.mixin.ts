@@ -1,0 +1,81 @@
+import { hostname } from "node:os";
+import { v7 as uuidv7 } from "uuid";
+import { busOf } from "../lib/bus/broker-bus.ts";
+import { config } from "../lib/config.ts";
+import type { Database, Tx } from "../lib/database.ts";
+import { defineMixin } from "../lib/define.ts";
+import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
+import { log } from "../lib/logging.ts";
+import { metricsOf } from "../lib/metrics.ts";
+import { appendEvents, pendingCount } from "./outbox.store.ts";
+import { createRelay, type Relay } from "./outbox-relay.ts";
+
+/** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
+export interface NewEvent<Type extends EventType = EventType> {
+  readonly type: Type;
+  readonly aggregateId: string;
+  /** The aggregate's next version: taken from its row, which this transaction has locked. */
+  readonly aggregateVersion: number;
+  readonly correlationId: string;
+  readonly causationId?: string;
+  readonly data: EventData[Type];
+}
+
+interface OutboxVars {
+  database: Database;
+  relay: Relay;
+}
+
+/**
+ * Transactional outbox: `this.enqueueEvents(tx, events)` appends in the caller's transaction; a relay moves
+ * what is committed to the bus, woken by the commit, with polling as fallback. Needs the database mixin.
+ */
+export const outbox = (service: string) =>
+  defineMixin<OutboxVars>()({
+    methods: {
+      /** @throws EventInvalidError when the data breaks the event's schema */
+      enqueueEvents(tx: Tx, events: readonly NewEvent[]): void {
+        appendEvents(
+          tx,
+          events.map((event) => {
+            assertEventData(event.type, event.data);
+            const { topic, aggregateType, version } = EVENTS[event.type];
+            return { ...event, topic, aggregateType, version };
+          }),
+        );
+        tx.afterCommit(() => this.relay.wake());
+      },
+    },
+    created() {
+      const settings = config();
+      const metrics = metricsOf(this.broker);
+      this.relay = createRelay({
+        database: this.database,
+        bus: busOf(this.broker),
+        owner: `${hostname()} ${process.pid} ${uuidv7()}`,
+        pollMs: settings.OUTBOX_POLL_MS,
+        batchSize: settings.OUTBOX_BATCH_SIZE,
+        leaseMs: settings.OUTBOX_LEASE_MS,
+        onPublished: (events, durationMs) =>
+          metrics.outboxPublished(service, events.length, durationMs / 1_000),
+        onFailed: (event, reason) => {
+          metrics.outboxFailed(service, 1);
+          const { type: eventType, aggregateId } = event;
+          const correlationId = event.message.headers["correlation-id"];
+          log(this.logger, { correlationId }).error("the bus refuses an event: dead letter", {
+            eventType,
+            aggregateId,
+            reason,
+          });
+        },
+        onError: (err) => log(this.logger, {}).warn("the outbox relay will try again", { err }),
+      });
+      metrics.collect(async () => metrics.outboxPending(service, await pendingCount(this.database)));
+    },
+    async started() {
+      this.relay.start();
+    },
+    async stopped() {
+      await this.relay.stop();
+    },
+  });

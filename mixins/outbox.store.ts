@@ -1,0 +1,186 @@
+import { v7 as uuidv7 } from "uuid";
+import type { BusMessage } from "../lib/bus/bus.ts";
+import type { Database, Tx } from "../lib/database.ts";
+import { statement } from "../lib/statement.ts";
+
+/** SQL of the outbox: append in the caller's transaction, claim, mark. */
+
+export interface OutboxEvent {
+  readonly type: string;
+  readonly topic: string;
+  readonly aggregateType: string;
+  readonly aggregateId: string;
+  readonly aggregateVersion: number;
+  /** Version of the data's schema. */
+  readonly version: number;
+  readonly correlationId: string;
+  /** The event or command that this one follows from. */
+  readonly causationId?: string;
+  readonly data: object;
+}
+
+// The last hex digit of the aggregate's id is its bucket: sixteen of them, evenly filled by random ids.
+const APPEND = statement(
+  "outbox_append",
+  `with appended as (
+     insert into outbox_events (id, aggregate_type, aggregate_id, aggregate_version, event_type, topic, payload, headers)
+     select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::json[], $8::json[])
+     returning position, id, aggregate_id
+   )
+   insert into outbox_delivery (position, event_id, bucket)
+   select position, id, get_byte(uuid_send(aggregate_id), 15) & 15 from appended`,
+);
+
+/** Appends events; the aggregates' rows must be locked already by this transaction. */
+export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): void {
+  if (events.length === 0) return;
+  const timestamp = new Date().toISOString();
+  const ids = events.map(() => uuidv7());
+  const payloads = events.map((event, index) =>
+    JSON.stringify({
+      eventId: ids[index],
+      eventType: event.type,
+      aggregateId: event.aggregateId,
+      aggregateType: event.aggregateType,
+      aggregateVersion: event.aggregateVersion,
+      timestamp,
+      version: event.version,
+      correlationId: event.correlationId,
+      data: event.data,
+    }),
+  );
+  tx.send(APPEND, [
+    ids,
+    events.map((event) => event.aggregateType),
+    events.map((event) => event.aggregateId),
+    events.map((event) => event.aggregateVersion),
+    events.map((event) => event.type),
+    events.map((event) => event.topic),
+    payloads,
+    events.map((event) =>
+      JSON.stringify({ "correlation-id": event.correlationId, "causation-id": event.causationId, timestamp }),
+    ),
+  ]);
+}
+
+export interface PendingEvent {
+  readonly position: number;
+  readonly bucket: number;
+  readonly aggregateId: string;
+  readonly retryCount: number;
+  readonly type: string;
+  readonly createdAtMs: number;
+  readonly message: BusMessage;
+}
+
+// Ordered by position: within an aggregate that is the order of its versions, because its row was locked.
+const PENDING = statement(
+  "outbox_pending",
+  `select d.position, d.bucket, d.retry_count, e.id, e.aggregate_id, e.event_type, e.topic,
+          e.payload::text as payload, e.headers, extract(epoch from e.created_at) * 1000 as created_at_ms
+   from outbox_delivery d
+   join outbox_events e on e.position = d.position
+   left join outbox_blocked b on b.aggregate_id = e.aggregate_id
+   where d.status = 'PENDING' and d.position > $1 and d.bucket = any($2)
+     and (d.next_attempt_at is null or d.next_attempt_at <= now())
+     and (b.position is null or b.position >= d.position)
+   order by d.position
+   limit $3`,
+);
+
+interface PendingRow {
+  position: number;
+  bucket: number;
+  retry_count: number;
+  id: string;
+  aggregate_id: string;
+  event_type: string;
+  topic: string;
+  payload: string;
+  headers: Record<string, string | null>;
+  created_at_ms: string;
+}
+
+/** What waits in these buckets beyond a position, oldest first. */
+export async function pendingEvents(
+  database: Database,
+  afterPosition: number,
+  buckets: readonly number[],
+  limit: number,
+): Promise<PendingEvent[]> {
+  const rows = await database.query<PendingRow>(PENDING, [afterPosition, buckets, limit]);
+  return rows.map((row) => ({
+    position: row.position,
+    bucket: row.bucket,
+    aggregateId: row.aggregate_id,
+    retryCount: row.retry_count,
+    type: row.event_type,
+    createdAtMs: Number(row.created_at_ms),
+    message: {
+      topic: row.topic,
+      key: row.aggregate_id,
+      value: row.payload,
+      headers: { ...present(row.headers), "event-id": row.id, "event-type": row.event_type },
+    },
+  }));
+}
+
+function present(headers: Record<string, string | null>): Record<string, string> {
+  const entries = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null);
+  return Object.fromEntries(entries);
+}
+
+const PUBLISHED = statement(
+  "outbox_published",
+  `update outbox_delivery set status = 'PUBLISHED', published_at = now(), error_message = null
+   where position = any($1) and status = 'PENDING'`,
+);
+
+export async function markPublished(database: Database, positions: readonly number[]): Promise<void> {
+  await database.query(PUBLISHED, [positions]);
+}
+
+const UNBLOCK = statement("outbox_unblock", "delete from outbox_blocked where position = any($1)");
+
+export async function unblock(database: Database, positions: readonly number[]): Promise<void> {
+  await database.query(UNBLOCK, [positions]);
+}
+
+const REFUSED = statement(
+  "outbox_refused",
+  `update outbox_delivery
+   set retry_count = retry_count + 1, error_message = $2,
+       status = case when retry_count + 1 >= $3 then 'FAILED' else 'PENDING' end,
+       next_attempt_at = now() + $4 * interval '1 millisecond'
+   where position = $1 and status = 'PENDING'
+   returning status, retry_count`,
+);
+
+const BLOCK = statement(
+  "outbox_block",
+  `insert into outbox_blocked (aggregate_id, position) values ($1, $2) on conflict do nothing`,
+);
+
+/** The broker refuses the event: its aggregate waits behind it. Answers true when that was its last try. */
+export async function markRefused(
+  tx: Tx,
+  event: PendingEvent,
+  reason: string,
+  attemptsMax: number,
+  backoffMs: number,
+): Promise<boolean> {
+  tx.send(BLOCK, [event.aggregateId, event.position]);
+  const [row] = await tx.query<{ status: string }>(REFUSED, [event.position, reason, attemptsMax, backoffMs]);
+  return row?.status === "FAILED";
+}
+
+const PENDING_COUNT = statement(
+  "outbox_pending_count",
+  "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) some",
+);
+
+/** How many events wait, counted up to 100,000. */
+export async function pendingCount(database: Database): Promise<number> {
+  const [row] = await database.query<{ waiting: number }>(PENDING_COUNT);
+  return row?.waiting ?? 0;
+}

@@ -1,0 +1,150 @@
+import type { Actions } from "../../lib/contracts.ts";
+import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
+import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
+import type { NewEvent } from "../../mixins/outbox.mixin.ts";
+import {
+  insertDrafts,
+  type Move,
+  type MovedOrder,
+  moveOrders,
+  type OrderFacts,
+  orderFacts,
+} from "./order.store.ts";
+import { conflictOf, moveOf, type OrderCommand, totalOf } from "./order.ts";
+
+/** What changes orders: the aggregate's rules around the store's statements, each command for many orders. */
+
+export interface CommandContext {
+  readonly database: Database;
+  readonly enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void;
+}
+
+export interface Traced<Params> {
+  readonly params: Params;
+  readonly correlationId: string;
+}
+
+type DraftParams = Actions["order.draft"]["params"];
+type DraftResult = Actions["order.draft"]["result"];
+
+export async function draftOrders(
+  context: CommandContext,
+  items: readonly Traced<DraftParams>[],
+): Promise<(DraftResult | Error)[]> {
+  // A retry may meet its first try in one batch; the insert must see each order once.
+  const unique = new Map(items.map((item) => [item.params.orderId, item]));
+  for (const { params } of unique.values()) {
+    if (totalOf(params.items) !== params.totalMinor)
+      throw new RangeError("the total is not the sum of the lines");
+  }
+  return withTransaction(context.database, async (tx) => {
+    const fresh = await insertDrafts(
+      tx,
+      [...unique.values()].map(({ params }) => params),
+    );
+    context.enqueueEvents(
+      tx,
+      [...unique.values()].filter(({ params }) => fresh.has(params.orderId)).map(orderCreated),
+    );
+    const known = await orderFacts(
+      tx,
+      [...unique.keys()].filter((orderId) => !fresh.has(orderId)),
+    );
+    return items.map(({ params }) => {
+      const before = known.get(params.orderId);
+      if (!before) return { orderId: params.orderId, totalMinor: params.totalMinor };
+      if (before.status === "cancelled") {
+        return new StateConflictError("The order has been cancelled.", "ORDER_STATE_CONFLICT", { ...before });
+      }
+      return { orderId: params.orderId, totalMinor: before.totalMinor };
+    });
+  });
+}
+
+function orderCreated({ params, correlationId }: Traced<DraftParams>): NewEvent<"ORDER_CREATED"> {
+  const { orderId, customerId, totalMinor, currency, items } = params;
+  return {
+    type: "ORDER_CREATED",
+    aggregateId: orderId,
+    aggregateVersion: 1,
+    correlationId,
+    data: {
+      orderId,
+      customerId,
+      totalMinor,
+      currency,
+      items: items.map(({ productId, quantity }) => ({ productId, quantity })),
+    },
+  };
+}
+
+export function confirmOrders(
+  context: CommandContext,
+  items: readonly Traced<Actions["order.confirm"]["params"]>[],
+): Promise<(Actions["order.confirm"]["result"] | Error)[]> {
+  return carryOut(context, "confirm", items, (order, { correlationId }) => ({
+    type: "ORDER_CONFIRMED",
+    aggregateId: order.orderId,
+    aggregateVersion: order.eventVersion,
+    correlationId,
+    data: {
+      orderId: order.orderId,
+      customerId: order.customerId,
+      totalMinor: order.totalMinor,
+      currency: order.currency,
+    },
+  }));
+}
+
+export async function cancelOrders(
+  context: CommandContext,
+  items: readonly Traced<Actions["order.cancel"]["params"]>[],
+): Promise<(Actions["order.cancel"]["result"] | Error)[]> {
+  const results = await carryOut(context, "cancel", items, (order, { params, correlationId }) => ({
+    type: "ORDER_CANCELLED",
+    aggregateId: order.orderId,
+    aggregateVersion: order.eventVersion,
+    correlationId,
+    data: { orderId: order.orderId, customerId: order.customerId, reason: params.reason },
+  }));
+  // Undoing a draft that never came is done: there is nothing to undo.
+  return results.map((result, index) => {
+    const orderId = items[index]?.params.orderId ?? "";
+    return result instanceof NotFoundError ? { orderId, status: "cancelled" } : result;
+  });
+}
+
+/** Moves what may move, tells of it, and sorts the rest into repetitions and conflicts. */
+function carryOut<Params extends Move>(
+  { database, enqueueEvents }: CommandContext,
+  command: OrderCommand,
+  items: readonly Traced<Params>[],
+  eventOf: (order: MovedOrder, item: Traced<Params>) => NewEvent,
+) {
+  const unique = new Map(items.map((item) => [item.params.orderId, item]));
+  return withTransaction(database, async (tx) => {
+    const moved = await moveOrders(
+      tx,
+      command,
+      [...unique.values()].map(({ params }) => params),
+    );
+    const events = [...unique.values()].flatMap((item) => {
+      const order = moved.get(item.params.orderId);
+      return order ? [eventOf(order, item)] : [];
+    });
+    if (events.length > 0) enqueueEvents(tx, events);
+    const others = await orderFacts(
+      tx,
+      [...unique.keys()].filter((orderId) => !moved.has(orderId)),
+    );
+    return items.map(({ params: { orderId } }) => {
+      if (moved.has(orderId)) return { orderId, status: moveOf(command).to };
+      return repeated(command, orderId, others.get(orderId));
+    });
+  });
+}
+
+function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | undefined) {
+  if (!facts) return new NotFoundError("order", orderId);
+  return conflictOf(command, orderId, facts.status) ?? { orderId, status: facts.status };
+}

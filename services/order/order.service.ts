@@ -1,0 +1,149 @@
+import { Op, type Order, type WhereOptions } from "sequelize";
+import { type Batcher, createBatcher } from "../../lib/batcher.ts";
+import { config } from "../../lib/config.ts";
+import type { Actions, OrderView } from "../../lib/contracts.ts";
+import { type ActionContext, defineService } from "../../lib/define.ts";
+import { NotFoundError } from "../../lib/errors.ts";
+import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
+import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
+import { readModel } from "../../mixins/read-model.mixin.ts";
+import { cancelOrders, confirmOrders, draftOrders, type Traced } from "./order.commands.ts";
+import { defineOrderModel, type OrderModel } from "./order.model.ts";
+import { findOrders, type OrderLookup } from "./order-view.store.ts";
+
+type Draft = Actions["order.draft"];
+type Confirm = Actions["order.confirm"];
+type Cancel = Actions["order.cancel"];
+
+interface OrderVars {
+  draft: Batcher<Traced<Draft["params"]>, Draft["result"]>;
+  confirm: Batcher<Traced<Confirm["params"]>, Confirm["result"]>;
+  cancel: Batcher<Traced<Cancel["params"]>, Cancel["result"]>;
+  find: Batcher<OrderLookup, OrderView | undefined>;
+}
+
+const NEWEST_FIRST: Order = [["id", "DESC"]];
+const viewer = { ...uuid, optional: true };
+
+/** Orders: drafts, their confirmation and cancellation, and how they look. */
+export default defineService<OrderVars>()({
+  name: "order",
+  mixins: [readModel<OrderModel>("order", defineOrderModel), outbox("order"), database("order")],
+  methods: {
+    async view(lookup: OrderLookup): Promise<OrderView> {
+      const order = await this.find(lookup);
+      if (!order) throw new NotFoundError("order", lookup.orderId);
+      return order;
+    },
+  },
+  created() {
+    const sizeMax = config().BATCH_SIZE_MAX;
+    const context = { database: this.database, enqueueEvents: this.enqueueEvents };
+    this.draft = createBatcher({ name: "order.draft", sizeMax, run: (items) => draftOrders(context, items) });
+    this.confirm = createBatcher({
+      name: "order.confirm",
+      sizeMax,
+      run: (items) => confirmOrders(context, items),
+    });
+    this.cancel = createBatcher({
+      name: "order.cancel",
+      sizeMax,
+      run: (items) => cancelOrders(context, items),
+    });
+    this.find = createBatcher({
+      name: "order.get",
+      sizeMax,
+      run: (lookups) => findOrders(this.database, lookups),
+    });
+  },
+  actions: {
+    /** Drafts an order with its prices; once per orderId. @throws ORDER_STATE_CONFLICT it was cancelled meanwhile */
+    draft: {
+      params: {
+        $$strict: true,
+        orderId: uuid,
+        sagaId: uuid,
+        customerId: uuid,
+        items: {
+          ...lines,
+          items: {
+            type: "object",
+            props: {
+              ...lines.items.props,
+              sku: "string",
+              priceMinor: { type: "number", integer: true, min: 0 },
+            },
+          },
+        },
+        totalMinor: { type: "number", integer: true, min: 0 },
+        currency: { type: "string", length: 3 },
+        shippingAddress: { type: "object", optional: true },
+      },
+      handler(ctx: ActionContext<"order.draft">) {
+        return this.draft(traced(ctx));
+      },
+    },
+    /** draft -> created; repeating it is harmless. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
+    confirm: {
+      params: { $$strict: true, orderId: uuid },
+      handler(ctx: ActionContext<"order.confirm">) {
+        return this.confirm(traced(ctx));
+      },
+    },
+    /** Ends a draft, or a cancellation. An order that never was counts as cancelled. @throws ORDER_STATE_CONFLICT */
+    cancel: {
+      params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", optional: true, max: 100 } },
+      handler(ctx: ActionContext<"order.cancel">) {
+        return this.cancel(traced(ctx));
+      },
+    },
+    /** @throws ORDER_NOT_FOUND also when it is another customer's */
+    get: {
+      params: { $$strict: true, orderId: uuid, customerId: viewer },
+      handler(ctx: ActionContext<"order.get">) {
+        return this.view(ctx.params);
+      },
+    },
+    /** @throws ORDER_NOT_FOUND */
+    status: {
+      params: { $$strict: true, orderId: uuid, customerId: viewer },
+      async handler(ctx: ActionContext<"order.status">) {
+        const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
+        return { orderId, status, ...(why && { reason: why }), updatedAt };
+      },
+    },
+    /** Newest first; `from` and `to` are ISO 8601 times of creation. @throws CURSOR_INVALID */
+    list: {
+      params: {
+        $$strict: true,
+        customerId: viewer,
+        status: { type: "string", optional: true },
+        from: { type: "string", optional: true },
+        to: { type: "string", optional: true },
+        limit,
+        cursor,
+      },
+      async handler(ctx: ActionContext<"order.list">) {
+        const { customerId, status, from, to, limit: size = PAGE_SIZE, cursor: after } = ctx.params;
+        const query: WhereOptions = {
+          ...(customerId && { customerId }),
+          ...(status && { status }),
+          ...(after && { id: { [Op.lt]: readCursor(after) } }),
+          ...((from || to) && {
+            createdAt: { ...(from && { [Op.gte]: new Date(from) }), ...(to && { [Op.lt]: new Date(to) }) },
+          }),
+        };
+        const found = await this.adapter.find({ query, order: NEWEST_FIRST, limit: size + 1 });
+        const { rows, nextCursor } = pageOf(found, size);
+        const items = await Promise.all(rows.map(({ id }) => this.view({ orderId: id })));
+        return { items, ...(nextCursor && { nextCursor }) };
+      },
+    },
+  },
+});
+
+function traced<Params>(ctx: { params: Params; meta: { correlationId?: string } }): Traced<Params> {
+  return { params: ctx.params, correlationId: ctx.meta.correlationId ?? "none" };
+}

@@ -1,0 +1,109 @@
+import { Op, type Order, type WhereOptions } from "sequelize";
+import { type Batcher, createBatcher } from "../../lib/batcher.ts";
+import { config } from "../../lib/config.ts";
+import type { ProductView, Quote } from "../../lib/contracts.ts";
+import type { Tx } from "../../lib/database.ts";
+import { type ActionContext, defineService } from "../../lib/define.ts";
+import { NotFoundError } from "../../lib/errors.ts";
+import { type DomainEvent, type Line, TOPICS } from "../../lib/events.ts";
+import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
+import { cursor, limit, lines, uuid } from "../../lib/params.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { inbox } from "../../mixins/inbox.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
+import { readModel } from "../../mixins/read-model.mixin.ts";
+import { defineProductModel, type ProductModel } from "./product.model.ts";
+import { findProducts } from "./product.store.ts";
+import { quoteOf } from "./product.ts";
+import { releaseStock, reserveStock } from "./stock.commands.ts";
+
+interface ProductVars {
+  find: Batcher<string, ProductView | undefined>;
+  quote: Batcher<readonly Line[], Quote>;
+}
+
+const OLDEST_FIRST: Order = [["id", "ASC"]];
+
+/** Products, their prices and their stock. */
+export default defineService<ProductVars>()({
+  name: "product",
+  mixins: [
+    readModel<ProductModel>("product", defineProductModel),
+    inbox({
+      group: "product-service-group",
+      topics: [TOPICS.sagaCommands.name],
+      types: ["RESERVE_STOCK", "RELEASE_STOCK"],
+    }),
+    outbox("product"),
+    database("product"),
+  ],
+  methods: {
+    async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
+      const reservations = events.flatMap((event) =>
+        event.eventType === "RESERVE_STOCK" ? [commandOf(event)] : [],
+      );
+      const releases = events.flatMap((event) =>
+        event.eventType === "RELEASE_STOCK" ? [commandOf(event)] : [],
+      );
+      // Reservations first: an order with both in one batch ends released either way.
+      if (reservations.length > 0) {
+        this.enqueueEvents(tx, await reserveStock(tx, reservations, config().RESERVATION_TTL_SECONDS));
+      }
+      if (releases.length > 0) this.enqueueEvents(tx, await releaseStock(tx, releases));
+    },
+  },
+  created() {
+    const sizeMax = config().BATCH_SIZE_MAX;
+    this.find = createBatcher({
+      name: "product.get",
+      sizeMax,
+      run: async (ids) => {
+        const products = await findProducts(this.database, [...new Set(ids)]);
+        return ids.map((id) => products.get(id));
+      },
+    });
+    this.quote = createBatcher({
+      name: "product.quote",
+      sizeMax,
+      run: async (baskets) => {
+        const ids = new Set(baskets.flatMap((items) => items.map(({ productId }) => productId)));
+        const products = await findProducts(this.database, [...ids]);
+        return baskets.map((items) => quoteOf(items, products));
+      },
+    });
+  },
+  actions: {
+    /** Prices of a basket now. @throws PRODUCT_NOT_FOUND, CURRENCY_MISMATCH, TOTAL_TOO_LARGE */
+    quote: {
+      params: { $$strict: true, items: lines },
+      handler(ctx: ActionContext<"product.quote">) {
+        return this.quote(ctx.params.items);
+      },
+    },
+    /** @throws PRODUCT_NOT_FOUND */
+    get: {
+      params: { $$strict: true, productId: uuid },
+      async handler(ctx: ActionContext<"product.get">) {
+        const product = await this.find(ctx.params.productId);
+        if (!product) throw new NotFoundError("product", ctx.params.productId);
+        return product;
+      },
+    },
+    /** In the order they were created. @throws CURSOR_INVALID */
+    list: {
+      params: { $$strict: true, limit, cursor },
+      async handler(ctx: ActionContext<"product.list">) {
+        const { limit: size = PAGE_SIZE, cursor: after } = ctx.params;
+        const query: WhereOptions = after ? { id: { [Op.gt]: readCursor(after) } } : {};
+        const found = await this.adapter.find({ query, order: OLDEST_FIRST, limit: size + 1 });
+        const { rows, nextCursor } = pageOf(found, size);
+        const items = await Promise.all(rows.map(({ id }) => this.find(id)));
+        return { items: items.filter((item) => item !== undefined), ...(nextCursor && { nextCursor }) };
+      },
+    },
+  },
+});
+
+function commandOf<Data>(event: { data: Data; correlationId: string; eventId: string }) {
+  return { data: event.data, correlationId: event.correlationId, causationId: event.eventId };
+}

@@ -1,0 +1,116 @@
+import type { Tx } from "../../lib/database.ts";
+import type { Line } from "../../lib/events.ts";
+import { statement } from "../../lib/statement.ts";
+
+/** SQL of reservations: a head per order, a line per product. */
+
+export type HeadStatus = "RESERVED" | "REFUSED" | "RELEASED" | "HELD" | "CONFIRMED" | "EXPIRED";
+
+export interface Head {
+  readonly orderId: string;
+  readonly status: HeadStatus;
+  /** Version of the last event that told of it. */
+  readonly eventVersion: number;
+  readonly expiresAt: Date | null;
+}
+
+interface HeadRow {
+  order_id: string;
+  status: HeadStatus;
+  event_version: number;
+  expires_at: Date | null;
+}
+
+function headOf(row: HeadRow): Head {
+  return {
+    orderId: row.order_id,
+    status: row.status,
+    eventVersion: row.event_version,
+    expiresAt: row.expires_at,
+  };
+}
+
+const OPEN = statement(
+  "reservation_open",
+  `insert into order_reservations (order_id, status, expires_at)
+   select id, $2, now() + ttl * interval '1 second' from unnest($1::uuid[], $3::int[]) as t(id, ttl) order by id
+   on conflict (order_id) do nothing
+   returning order_id, status, event_version, expires_at`,
+);
+
+/** Opens heads for orders that have none, with event version 1; answers only those. */
+export async function openHeads(
+  tx: Tx,
+  orderIds: readonly string[],
+  status: "RESERVED" | "RELEASED",
+  ttlSeconds: readonly number[],
+): Promise<ReadonlyMap<string, Head>> {
+  const rows = await tx.query<HeadRow>(OPEN, [orderIds, status, ttlSeconds]);
+  return new Map(rows.map((row) => [row.order_id, headOf(row)]));
+}
+
+// What is told again takes a new event version, whether its status changes or not.
+const RETELL = statement(
+  "reservation_retell",
+  `with locked as (select order_id from order_reservations where order_id = any($1) order by order_id for update)
+   update order_reservations h set event_version = h.event_version + 1, updated_at = now()
+   from locked where h.order_id = locked.order_id
+   returning h.order_id, h.status, h.event_version, h.expires_at`,
+);
+
+/** Locks heads and gives each its next event version. */
+export async function retellHeads(tx: Tx, orderIds: readonly string[]): Promise<ReadonlyMap<string, Head>> {
+  if (orderIds.length === 0) return new Map();
+  const rows = await tx.query<HeadRow>(RETELL, [orderIds]);
+  return new Map(rows.map((row) => [row.order_id, headOf(row)]));
+}
+
+const SET_STATUS = statement(
+  "reservation_set_status",
+  "update order_reservations set status = $2, expires_at = null, updated_at = now() where order_id = any($1)",
+);
+
+export function setHeadStatus(tx: Tx, orderIds: readonly string[], status: HeadStatus): void {
+  if (orderIds.length > 0) tx.send(SET_STATUS, [orderIds, status]);
+}
+
+const INSERT_LINES = statement(
+  "reservation_insert_lines",
+  `insert into stock_reservations (order_id, product_id, quantity, status, expires_at)
+   select order_id, product_id, quantity, 'RESERVED', now() + ttl * interval '1 second'
+   from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[]) as t(order_id, product_id, quantity, ttl)`,
+);
+
+export interface ReservedLine extends Line {
+  readonly orderId: string;
+}
+
+export function insertLines(tx: Tx, lines: readonly (ReservedLine & { ttlSeconds: number })[]): void {
+  if (lines.length === 0) return;
+  tx.send(INSERT_LINES, [
+    lines.map((line) => line.orderId),
+    lines.map((line) => line.productId),
+    lines.map((line) => line.quantity),
+    lines.map((line) => line.ttlSeconds),
+  ]);
+}
+
+const RELEASE_LINES = statement(
+  "reservation_release_lines",
+  `update stock_reservations set status = $2, updated_at = now()
+   where order_id = any($1) and status = 'RESERVED'
+   returning order_id, product_id, quantity`,
+);
+
+/** Ends the lines of orders whose heads are locked; answers what they held. */
+export async function endLines(
+  tx: Tx,
+  orderIds: readonly string[],
+  status: "RELEASED" | "EXPIRED",
+): Promise<ReservedLine[]> {
+  const rows = await tx.query<{ order_id: string; product_id: string; quantity: number }>(RELEASE_LINES, [
+    orderIds,
+    status,
+  ]);
+  return rows.map((row) => ({ orderId: row.order_id, productId: row.product_id, quantity: row.quantity }));
+}

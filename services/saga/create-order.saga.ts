@@ -1,0 +1,72 @@
+import { defineSaga } from "../../engine/define.ts";
+import type { Actions, ShippingAddress } from "../../lib/contracts.ts";
+import type { EventData, Line } from "../../lib/events.ts";
+
+export interface CreateOrderInput {
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly items: readonly Line[];
+  readonly shippingAddress?: ShippingAddress;
+  readonly paymentMethod?: string;
+}
+
+/**
+ * From a basket to a confirmed order. The first three steps ask and draft; they may be repeated without
+ * harm, so they share one durable point with the command that follows them. Confirming is the pivot.
+ */
+export const createOrderSaga = (stockReplyTimeoutMs: number) =>
+  defineSaga<Actions, EventData>()<CreateOrderInput>("CREATE_ORDER")
+    .call("quoteItems", "product.quote", {
+      params: ({ input }) => ({ items: input.items }),
+      repeatable: true,
+      noCompensation: "reads only",
+    })
+    .call("draftOrder", "order.draft", {
+      params: ({ sagaId, input, results }) => ({
+        orderId: input.orderId,
+        sagaId,
+        customerId: input.customerId,
+        shippingAddress: input.shippingAddress,
+        ...results.quoteItems,
+      }),
+      repeatable: true,
+      compensate: {
+        action: "order.cancel",
+        params: ({ input, failure }) => ({
+          orderId: input.orderId,
+          reason: { code: failure.code, message: failure.message },
+          actor: "saga",
+        }),
+      },
+    })
+    .call("validateCustomer", "customer.validate", {
+      params: ({ input }) => ({ customerId: input.customerId }),
+      repeatable: true,
+      noCompensation: "reads only",
+    })
+    .request("reserveStock", {
+      publish: "RESERVE_STOCK",
+      data: ({ sagaId, input }) => ({ orderId: input.orderId, sagaId, items: input.items }),
+      success: "STOCK_RESERVED",
+      failure: {
+        event: "STOCK_RESERVATION_FAILED",
+        reason: ({ productId, reason, available, requested }) => ({
+          code: reason,
+          message: `Product ${productId}: ${requested} requested, ${available} available.`,
+        }),
+      },
+      timeoutMs: stockReplyTimeoutMs,
+      compensate: {
+        publish: "RELEASE_STOCK",
+        data: ({ sagaId, input, failure }) => ({
+          orderId: input.orderId,
+          sagaId,
+          items: input.items,
+          reason: failure.code,
+        }),
+        success: "STOCK_RELEASED",
+        timeoutMs: 10_000,
+      },
+    })
+    .pivot("confirmOrder", "order.confirm", { params: ({ input }) => ({ orderId: input.orderId }) })
+    .build();

@@ -1,0 +1,97 @@
+import type { Logger, ServiceBroker } from "moleculer";
+import { Engine } from "../../engine/engine.ts";
+import type { CallEffect, Reply } from "../../engine/protocol.ts";
+import { createSagaProtocol, type SagaProtocol } from "../../engine/saga.ts";
+import type { SagaInstance } from "../../engine/saga-instance.ts";
+import type { Config } from "../../lib/config.ts";
+import type { Database, Tx } from "../../lib/database.ts";
+import { factsOf } from "../../lib/errors.ts";
+import { log, type Subject } from "../../lib/logging.ts";
+import { metricsOf } from "../../lib/metrics.ts";
+import type { NewEvent } from "../../mixins/outbox.mixin.ts";
+import { createOrderSaga } from "./create-order.saga.ts";
+import { createSagaStore } from "./saga.store.ts";
+
+/** The engine over this service's database, Moleculer calls and the outbox. */
+
+export interface SagaEngineContext {
+  readonly broker: ServiceBroker;
+  readonly logger: Logger;
+  readonly config: Config;
+  readonly database: Database;
+  readonly enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void;
+  readonly onEnded: (sagaIds: readonly string[]) => void;
+  /** A call has been answered well: the saga is past that action. */
+  readonly onReplied: (sagaId: string, action: string) => void;
+}
+
+export interface SagaEngine {
+  readonly protocol: SagaProtocol;
+  readonly engine: Engine<SagaInstance, Tx>;
+}
+
+export function createSagaEngine(context: SagaEngineContext): SagaEngine {
+  const { config, database, logger } = context;
+  const { SAGA_LEASE_MS: leaseMs, BATCH_SIZE_MAX: batchSizeMax } = config;
+  const metrics = metricsOf(context.broker);
+  const protocol = createSagaProtocol([createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS)], leaseMs);
+  const engine = new Engine<SagaInstance, Tx>(
+    protocol,
+    {
+      store: createSagaStore(database, context.enqueueEvents),
+      call: (saga, effect) => call(context, saga, effect),
+      now: () => new Date(),
+      observer: {
+        started: (sagas) => {
+          for (const saga of sagas) metrics.sagaStarted(saga.type, 1);
+        },
+        ended: (sagas) => {
+          for (const saga of sagas) {
+            metrics.sagaCompleted(saga.type, saga.state === "COMPLETED" ? "completed" : "compensated", 1);
+            metrics.sagaDuration(saga.type, secondsOf(saga));
+            log(logger, traceOf(saga)).info("saga ended", {
+              type: saga.type,
+              state: saga.state,
+              reason: saga.progress.failure?.code,
+            });
+          }
+          context.onEnded(sagas.map(({ id }) => id));
+        },
+        failed: (what, err) => log(logger, {}).warn("the saga engine will try again", { what, err }),
+      },
+    },
+    { leaseMs, batchSizeMax },
+  );
+  return { protocol, engine };
+}
+
+async function call(context: SagaEngineContext, saga: SagaInstance, effect: CallEffect): Promise<Reply> {
+  try {
+    const result = await context.broker.call(effect.action, effect.params, {
+      timeout: effect.timeoutMs,
+      meta: { correlationId: saga.correlationId, sagaId: saga.id },
+    });
+    context.onReplied(saga.id, effect.action);
+    return { ok: true, result };
+  } catch (error) {
+    const facts = factsOf(error);
+    const level = facts.retryable ? "warn" : "info";
+    log(context.logger, traceOf(saga))[level]("a step was refused", {
+      action: effect.action,
+      code: facts.type,
+      problem: facts.message,
+    });
+    return { ok: false, error: facts };
+  }
+}
+
+function traceOf({ id, businessKey, correlationId }: SagaInstance): Subject {
+  return { correlationId, sagaId: id, orderId: businessKey };
+}
+
+/** From the first step's start to the last one's end. */
+function secondsOf({ progress: { steps } }: SagaInstance): number {
+  const ends = steps.map(({ endedAt }) => (endedAt === undefined ? 0 : Date.parse(endedAt)));
+  const first = steps[0]?.startedAt;
+  return first === undefined ? 0 : Math.max(0, Math.max(...ends) - Date.parse(first)) / 1_000;
+}

@@ -1,0 +1,192 @@
+import type { Engine } from "../../engine/engine.ts";
+import type { SagaProtocol } from "../../engine/saga.ts";
+import type { SagaInstance } from "../../engine/saga-instance.ts";
+import { type Batcher, createBatcher } from "../../lib/batcher.ts";
+import { config } from "../../lib/config.ts";
+import type { CreateOrderAnswer, CreateOrderParams, IdempotentAnswer } from "../../lib/contracts.ts";
+import type { Tx } from "../../lib/database.ts";
+import { type ActionContext, defineService } from "../../lib/define.ts";
+import { drainFirst } from "../../lib/drain.ts";
+import { NotFoundError } from "../../lib/errors.ts";
+import { type DomainEvent, TOPICS } from "../../lib/events.ts";
+import { log } from "../../lib/logging.ts";
+import { metricsOf } from "../../lib/metrics.ts";
+import { lines, uuid } from "../../lib/params.ts";
+import { createPoller, type Poller } from "../../lib/poller.ts";
+import { createWaiters, type Waiters } from "../../lib/waiters.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { inbox } from "../../mixins/inbox.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
+import { acceptOrders, type NewOrder } from "./accept-orders.ts";
+import { createSagaEngine } from "./saga.engine.ts";
+import { activeCount, findSagaOf, findSagas, type StoredSaga } from "./saga.store.ts";
+import { orderViewOf, sagaView } from "./saga.view.ts";
+
+interface SagaVars {
+  protocol: SagaProtocol;
+  engine: Engine<SagaInstance, Tx>;
+  accept: Batcher<NewOrder, IdempotentAnswer<CreateOrderAnswer>>;
+  find: Batcher<string, StoredSaga | undefined>;
+  drafts: Waiters;
+  endings: Waiters;
+  recovery: Poller;
+  remoteEndings: Poller;
+}
+
+const viewer = { ...uuid, optional: true };
+/** An ending on this node is told at once; one on another node is found by looking this often, while anyone waits. */
+const REMOTE_ENDINGS_MS = 200;
+
+/** Runs the sagas. */
+export default defineService<SagaVars>()({
+  name: "saga",
+  mixins: [
+    inbox({
+      group: "saga-service-group",
+      topics: [TOPICS.products.name],
+      types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED"],
+    }),
+    idempotency(),
+    outbox("saga"),
+    database("saga"),
+  ],
+  methods: {
+    async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
+      const inputs = events.flatMap((event) => {
+        const { eventId, eventType: type, data } = event;
+        return "sagaId" in data && data.sagaId !== undefined
+          ? [{ id: data.sagaId, input: { kind: "event" as const, eventId, type, data } }]
+          : [];
+      });
+      tx.afterCommit(await this.engine.receive(tx, inputs));
+    },
+    async visible(sagaId: string, customerId?: string): Promise<StoredSaga> {
+      const saga = await this.find(sagaId);
+      if (!saga || (customerId !== undefined && saga.ownerId !== customerId))
+        throw new NotFoundError("saga", sagaId);
+      return saga;
+    },
+    async tellRemoteEndings(): Promise<boolean> {
+      const ids = this.endings.awaited();
+      if (ids.length === 0) return false;
+      const sagas = await findSagas(this.database, ids);
+      this.endings.tell(sagas.filter((saga) => this.protocol.hasEnded(saga)).map(({ id }) => id));
+      return false;
+    },
+  },
+  created() {
+    const settings = config();
+    const sizeMax = settings.BATCH_SIZE_MAX;
+    this.drafts = createWaiters();
+    this.endings = createWaiters();
+    const { protocol, engine } = createSagaEngine({
+      broker: this.broker,
+      logger: this.logger,
+      config: settings,
+      database: this.database,
+      enqueueEvents: this.enqueueEvents,
+      onEnded: (sagaIds) => {
+        this.endings.tell(sagaIds);
+        this.drafts.tell(sagaIds);
+      },
+      onReplied: (sagaId, action) => {
+        if (action === "order.draft") this.drafts.tell([sagaId]);
+      },
+    });
+    this.protocol = protocol;
+    this.engine = engine;
+    const acceptance = { database: this.database, protocol, engine, once: this.once };
+    this.accept = createBatcher({
+      name: "saga.createOrder",
+      sizeMax,
+      run: (orders) => acceptOrders(acceptance, orders),
+    });
+    this.find = createBatcher({
+      name: "saga.get",
+      sizeMax,
+      run: async (ids) => {
+        const sagas = new Map(
+          (await findSagas(this.database, [...new Set(ids)])).map((saga) => [saga.id, saga]),
+        );
+        return ids.map((id) => sagas.get(id));
+      },
+    });
+    const onError = (err: unknown) => log(this.logger, {}).warn("saga recovery will try again", { err });
+    const intervalMs = settings.SAGA_POLL_MS;
+    this.recovery = createPoller({ name: "saga recovery", intervalMs, run: () => engine.recover(), onError });
+    this.remoteEndings = createPoller({
+      name: "saga endings",
+      intervalMs: REMOTE_ENDINGS_MS,
+      run: () => this.tellRemoteEndings(),
+      onError,
+    });
+    const metrics = metricsOf(this.broker);
+    metrics.collect(async () => metrics.sagaActive(await activeCount(this.database)));
+  },
+  async started() {
+    this.recovery.start();
+    this.remoteEndings.start();
+    drainFirst(this.broker, "saga engine", async () => {
+      await this.recovery.stop();
+      await this.engine.drain();
+    });
+  },
+  async stopped() {
+    await this.remoteEndings.stop();
+  },
+  actions: {
+    /**
+     * Takes an order on: its saga and the answer under its Idempotency-Key are committed together. In the
+     * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+     */
+    createOrder: {
+      params: {
+        $$strict: true,
+        customerId: uuid,
+        items: lines,
+        shippingAddress: { type: "object", optional: true },
+        paymentMethod: { type: "string", optional: true },
+        idempotency: {
+          type: "object",
+          props: { subject: "string", key: "string", operation: "string", requestHash: "string" },
+        },
+      },
+      async handler(ctx: ActionContext<"saga.createOrder">): Promise<IdempotentAnswer<CreateOrderAnswer>> {
+        const params: CreateOrderParams = ctx.params;
+        const answer = await this.accept({ params, correlationId: ctx.meta.correlationId ?? ctx.id });
+        if (!answer.replayed) await this.drafts.wait(answer.body.sagaId, config().DRAFT_WAIT_MS);
+        return answer;
+      },
+    },
+    /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */
+    get: {
+      params: {
+        $$strict: true,
+        sagaId: uuid,
+        customerId: viewer,
+        waitMs: { type: "number", integer: true, min: 0, max: 30_000, optional: true },
+      },
+      async handler(ctx: ActionContext<"saga.get">) {
+        const { sagaId, customerId, waitMs = 0 } = ctx.params;
+        // Registered before it is read: an ending in between is not missed.
+        const ending = waitMs > 0 ? this.endings.wait(sagaId, waitMs) : undefined;
+        const saga = await this.visible(sagaId, customerId);
+        if (!ending || this.protocol.hasEnded(saga)) return sagaView(saga);
+        await ending;
+        return sagaView(await this.visible(sagaId, customerId));
+      },
+    },
+    /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
+    order: {
+      params: { $$strict: true, orderId: uuid, customerId: viewer },
+      async handler(ctx: ActionContext<"saga.order">) {
+        const { orderId, customerId } = ctx.params;
+        const saga = await findSagaOf(this.database, orderId, "CREATE_ORDER");
+        if (!saga || (customerId !== undefined && saga.ownerId !== customerId))
+          throw new NotFoundError("order", orderId);
+        return orderViewOf(saga);
+      },
+    },
+  },
+});
