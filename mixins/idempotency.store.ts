@@ -21,7 +21,7 @@ const CLAIM = statement(
   `insert into idempotency_records as r (subject, key, operation, request_hash, status, response_status,
      response_headers, response_data, completed_at, expires_at)
    select subject, key, operation, hash, 'COMPLETED', status, headers, body, now(), now() + $8 * interval '1 hour'
-   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::jsonb[], $7::jsonb[])
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::json[], $7::json[])
         as t(subject, key, operation, hash, status, headers, body)
    on conflict (subject, key) do update set
      operation = excluded.operation, request_hash = excluded.request_hash, status = excluded.status, attempt = 1,

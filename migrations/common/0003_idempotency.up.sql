@@ -7,8 +7,9 @@ create table idempotency_records (
   attempt integer not null default 1,
   locked_until timestamptz,
   response_status smallint,
-  response_headers jsonb,
-  response_data jsonb,
+  -- json keeps the answer as it was given, to the order of its fields.
+  response_headers json,
+  response_data json,
   created_at timestamptz not null default now(),
   completed_at timestamptz,
   -- A request in hand never expires; a finished one does, counted from its end.

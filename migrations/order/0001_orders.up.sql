@@ -39,6 +39,6 @@ create table order_status_history (
   reason_code text,
   reason text,
   actor text,
-  at timestamptz not null default clock_timestamp(),
+  at timestamptz not null default now(),
   primary key (order_id, version)
 );

@@ -1,6 +1,9 @@
+import type { Logger } from "moleculer";
 import type { Actions } from "../../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
+import { log } from "../../lib/logging.ts";
+import type { Metrics } from "../../lib/metrics.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import {
   insertDrafts,
@@ -17,6 +20,8 @@ import { conflictOf, moveOf, type OrderCommand, totalOf } from "./order.ts";
 export interface CommandContext {
   readonly database: Database;
   readonly enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
 }
 
 export interface Traced<Params> {
@@ -46,6 +51,7 @@ export async function draftOrders(
       tx,
       [...unique.values()].filter(({ params }) => fresh.has(params.orderId)).map(orderCreated),
     );
+    tx.afterCommit(() => context.metrics.ordersCreated(fresh.size));
     const known = await orderFacts(
       tx,
       [...unique.keys()].filter((orderId) => !fresh.has(orderId)),
@@ -116,7 +122,7 @@ export async function cancelOrders(
 
 /** Moves what may move, tells of it, and sorts the rest into repetitions and conflicts. */
 function carryOut<Params extends Move>(
-  { database, enqueueEvents }: CommandContext,
+  { database, enqueueEvents, metrics, logger }: CommandContext,
   command: OrderCommand,
   items: readonly Traced<Params>[],
   eventOf: (order: MovedOrder, item: Traced<Params>) => NewEvent,
@@ -133,6 +139,12 @@ function carryOut<Params extends Move>(
       return order ? [eventOf(order, item)] : [];
     });
     if (events.length > 0) enqueueEvents(tx, events);
+    tx.afterCommit(() => {
+      count(metrics, command, moved.size);
+      for (const { correlationId, aggregateId: orderId } of events) {
+        log(logger, { correlationId, orderId }).info(`order ${moveOf(command).to}`);
+      }
+    });
     const others = await orderFacts(
       tx,
       [...unique.keys()].filter((orderId) => !moved.has(orderId)),
@@ -147,4 +159,9 @@ function carryOut<Params extends Move>(
 function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | undefined) {
   if (!facts) return new NotFoundError("order", orderId);
   return conflictOf(command, orderId, facts.status) ?? { orderId, status: facts.status };
+}
+
+function count(metrics: Metrics, command: OrderCommand, orders: number): void {
+  if (command === "confirm") metrics.ordersConfirmed(orders);
+  if (command === "cancel") metrics.ordersCancelled(orders);
 }

@@ -4,6 +4,7 @@ import { config } from "../../lib/config.ts";
 import type { Actions, OrderView } from "../../lib/contracts.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
@@ -40,7 +41,12 @@ export default defineService<OrderVars>()({
   },
   created() {
     const sizeMax = config().BATCH_SIZE_MAX;
-    const context = { database: this.database, enqueueEvents: this.enqueueEvents };
+    const context = {
+      database: this.database,
+      enqueueEvents: this.enqueueEvents,
+      metrics: metricsOf(this.broker),
+      logger: this.logger,
+    };
     this.draft = createBatcher({ name: "order.draft", sizeMax, run: (items) => draftOrders(context, items) });
     this.confirm = createBatcher({
       name: "order.confirm",

@@ -6,6 +6,7 @@ import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, type Line, TOPICS } from "../../lib/events.ts";
+import { log } from "../../lib/logging.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
@@ -46,10 +47,18 @@ export default defineService<ProductVars>()({
         event.eventType === "RELEASE_STOCK" ? [commandOf(event)] : [],
       );
       // Reservations first: an order with both in one batch ends released either way.
-      if (reservations.length > 0) {
-        this.enqueueEvents(tx, await reserveStock(tx, reservations, config().RESERVATION_TTL_SECONDS));
-      }
-      if (releases.length > 0) this.enqueueEvents(tx, await releaseStock(tx, releases));
+      const told = [
+        ...(reservations.length > 0
+          ? await reserveStock(tx, reservations, config().RESERVATION_TTL_SECONDS)
+          : []),
+        ...(releases.length > 0 ? await releaseStock(tx, releases) : []),
+      ];
+      this.enqueueEvents(tx, told);
+      tx.afterCommit(() => {
+        for (const { type, correlationId, aggregateId: orderId } of told) {
+          log(this.logger, { correlationId, orderId }).info("stock", { told: type });
+        }
+      });
     },
   },
   created() {

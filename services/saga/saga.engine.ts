@@ -43,7 +43,10 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
       now: () => new Date(),
       observer: {
         started: (sagas) => {
-          for (const saga of sagas) metrics.sagaStarted(saga.type, 1);
+          for (const saga of sagas) {
+            metrics.sagaStarted(saga.type, 1);
+            log(logger, traceOf(saga)).info("saga started", { type: saga.type });
+          }
         },
         ended: (sagas) => {
           for (const saga of sagas) {

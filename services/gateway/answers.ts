@@ -1,0 +1,34 @@
+import type { ServerResponse } from "node:http";
+
+/** For every answer: nobody keeps it, nobody takes it for something else, nobody frames it. */
+const HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+};
+
+export interface Answer {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+/** Writes a JSON answer. Once the head is out nothing can be answered any more: the connection is cut. */
+export function send(
+  response: ServerResponse,
+  answer: Answer,
+  contentType = "application/json; charset=utf-8",
+): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const text = JSON.stringify(answer.body);
+  response.writeHead(answer.status, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(text),
+    ...HEADERS,
+    ...answer.headers,
+  });
+  response.end(text);
+}

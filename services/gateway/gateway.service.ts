@@ -1,0 +1,122 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import ApiGateway from "moleculer-web";
+import { type Config, config } from "../../lib/config.ts";
+import { callAction, defineService } from "../../lib/define.ts";
+import { drainFirst } from "../../lib/drain.ts";
+import { close, listen } from "../../lib/http-server.ts";
+import { log } from "../../lib/logging.ts";
+import { type Metrics, metricsOf } from "../../lib/metrics.ts";
+import { type Answer, send } from "./answers.ts";
+import { createVerifier, type Verifier } from "./auth.ts";
+import { readJson } from "./body.ts";
+import { problemOf } from "./errors.ts";
+import { openKeys } from "./keys.ts";
+import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
+import { hasRole } from "./request.ts";
+import type { Route } from "./routes.ts";
+import { type WebRequest, webSettings } from "./web.ts";
+
+interface State {
+  server: Server;
+  metrics: Metrics;
+  verify: Verifier;
+  /** Of moleculer-web. */
+  readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
+  readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
+}
+
+/** The public API on PORT: who may ask for what, in which form, and how it is answered. No business rule lives here. */
+export const gatewayService = (settings: Config) =>
+  defineService<State>()({
+    name: "gateway",
+    mixins: [ApiGateway],
+    settings: webSettings,
+    methods: {
+      /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
+      async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
+        // moleculer-web takes an OPTIONS for the method that it asks about.
+        if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
+        const { headers, $ctx: ctx, $params } = request;
+        const principal = await this.verify(headers.authorization);
+        const body = route.method === "GET" ? undefined : await readJson(request);
+        if (!hasRole(principal, ...route.roles)) {
+          throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
+        }
+        const { params: path, query } = $params;
+        const reply = await route.handle(
+          { principal, headers, path, query, body },
+          (action, params, options) => callAction(ctx, action, params, options),
+        );
+        this.answer(request, response, reply);
+      },
+
+      answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
+        // While we drain, a kept-alive connection ends with the answer in hand.
+        if (!this.server.listening) response.shouldKeepAlive = false;
+        send(response, answer, contentType);
+        const [seconds, nanoseconds] = process.hrtime(request.$startTime);
+        this.metrics.httpAnswered(request.$alias?.path ?? "none", answer.status, seconds + nanoseconds / 1e9);
+      },
+
+      /** Where moleculer-web brings every error of a request. */
+      errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void {
+        const { correlationId, method } = request;
+        const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
+        const { problem, headers } = problemOf(error, path, correlationId);
+        const lines = log(this.logger, { correlationId });
+        if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
+        else if (problem.status > 500)
+          lines.warn("a request could not be served", { method, path, code: problem.code });
+        const answer = { status: problem.status, headers, body: problem };
+        this.answer(request, response, answer, "application/problem+json; charset=utf-8");
+      },
+
+      /** Where moleculer-web brings what fits no alias. */
+      send404(request: WebRequest, response: ServerResponse): void {
+        const path = request.parsedUrl ?? "";
+        const allowed = this.aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
+        const refusal = allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
+        this.errorHandler(request, response, refusal);
+      },
+
+      /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
+      receive(request: IncomingMessage, response: ServerResponse): void {
+        this.httpHandler(request, response).catch((err: unknown) => {
+          log(this.logger, {}).error("a request could not be answered", { err });
+          response.destroy();
+        });
+      },
+
+      /** Half of the time that there is: the engine behind it has to finish too. */
+      async drainRequests(): Promise<void> {
+        await close(this.server, settings.SHUTDOWN_TIMEOUT_MS / 2);
+      },
+    },
+    // Whoever reaches the cluster's bus could add a route that skips all checks.
+    actions: { listAliases: false, addRoute: false, removeRoute: false },
+    created() {
+      this.metrics = metricsOf(this.broker);
+      // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
+      for (const alias of this.aliases) alias.toString = () => alias.method;
+      this.server = createServer(LIMITS, (request, response) => this.receive(request, response));
+      drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
+    },
+    async started() {
+      this.verify = createVerifier({
+        keys: await openKeys(settings.JWT_KEYS),
+        issuer: settings.JWT_ISSUER,
+        audience: settings.JWT_AUDIENCE,
+      });
+      const { PORT: port, HOST: host } = settings;
+      const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
+      log(this.logger, {}).info("serves the API", { host, port: real });
+    },
+    async stopped() {
+      await this.drainRequests();
+    },
+  });
+
+/** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
+const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };
+
+export default gatewayService(config());

@@ -1,0 +1,119 @@
+import type { OrderStatus, OrderView, SagaView } from "../../lib/contracts.ts";
+import { factsOf } from "../../lib/errors.ts";
+import { claimOf } from "./idempotency-key.ts";
+import { parseOrder } from "./order-input.ts";
+import { instant, oneOf, readQuery, token, uuid, wholeNumber } from "./query.ts";
+import { ForbiddenError } from "./refusals.ts";
+import { type ApiRequest, type Call, idIn, ok, type Reply, viewerOf, waitSecondsOf } from "./request.ts";
+
+const STATUSES: readonly OrderStatus[] = [
+  "draft",
+  "created",
+  "paying",
+  "paid",
+  "shipping",
+  "completed",
+  "cancelling",
+  "cancelled",
+];
+
+/** What a waiting call may take on top of the wait. */
+const ANSWER_MS = 5_000;
+
+const LIST_QUERY = {
+  status: oneOf(STATUSES),
+  customerId: uuid,
+  from: instant,
+  to: instant,
+  limit: wholeNumber(1, 100),
+  cursor: token(200),
+};
+
+/** POST /orders: validated before the key is claimed, so that a refusal leaves the key unused. */
+export async function createOrder(request: ApiRequest, call: Call): Promise<Reply> {
+  const { principal, headers } = request;
+  const order = parseOrder(request.body, principal);
+  const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], order);
+  const answer = await call("saga.createOrder", { ...order, idempotency });
+  return {
+    status: answer.status,
+    headers: {
+      location: `/api/orders/${answer.body.orderId}`,
+      ...answer.headers,
+      ...(answer.replayed && { "idempotent-replayed": "true" }),
+    },
+    body: answer.body,
+  };
+}
+
+/** GET /orders. A customer may name themselves, and nobody else. */
+export async function listOrders(request: ApiRequest, call: Call): Promise<Reply> {
+  const query = readQuery(request.query, LIST_QUERY);
+  const viewer = viewerOf(request.principal);
+  if (viewer.customerId !== undefined && (query.customerId ?? viewer.customerId) !== viewer.customerId) {
+    throw new ForbiddenError("Only staff may list the orders of others.");
+  }
+  return ok(await call("order.list", { ...query, ...viewer }));
+}
+
+/** GET /orders/:orderId */
+export async function getOrder(request: ApiRequest, call: Call): Promise<Reply> {
+  return reply(request, await settledOrder(request, call));
+}
+
+/** GET /orders/:orderId/status */
+export async function getOrderStatus(request: ApiRequest, call: Call): Promise<Reply> {
+  if (waitSecondsOf(request.headers) > 0) return reply(request, statusOf(await settledOrder(request, call)));
+  const params = orderParams(request);
+  const fromSaga = async () => statusOf(await call("saga.order", params));
+  return reply(request, await call("order.status", params).catch(ifNoDraft(fromSaga)));
+}
+
+/** GET /orders/saga/:sagaId */
+export async function getSaga(request: ApiRequest, call: Call): Promise<Reply> {
+  return reply(request, await sagaView(request, call, idIn(request, "sagaId", "saga")));
+}
+
+/** The order, once its saga has ended where the client prefers to wait for that. */
+async function settledOrder(request: ApiRequest, call: Call): Promise<OrderView> {
+  const order = await findOrder(request, call);
+  // Every later state is one that the saga has ended in, or has gone beyond.
+  if (order.status !== "draft" || waitSecondsOf(request.headers) === 0) return order;
+  await sagaView(request, call, order.sagaId);
+  return findOrder(request, call);
+}
+
+/** The order or, while its draft is late, what its saga knows of it. */
+async function findOrder(request: ApiRequest, call: Call): Promise<OrderView> {
+  const params = orderParams(request);
+  return call("order.get", params).catch(ifNoDraft(() => call("saga.order", params)));
+}
+
+function ifNoDraft<Result>(ask: () => Promise<Result>): (error: unknown) => Promise<Result> {
+  return (error) => {
+    if (factsOf(error).type !== "ORDER_NOT_FOUND") throw error;
+    return ask();
+  };
+}
+
+/** The saga, which answers at its end, as far as the client prefers to wait. */
+async function sagaView(request: ApiRequest, call: Call, sagaId: string): Promise<SagaView> {
+  const params = { sagaId, ...viewerOf(request.principal) };
+  const waitMs = waitSecondsOf(request.headers) * 1_000;
+  if (waitMs === 0) return call("saga.get", params);
+  return call("saga.get", { ...params, waitMs }, { timeout: waitMs + ANSWER_MS });
+}
+
+const orderParams = (request: ApiRequest) => ({
+  orderId: idIn(request, "orderId", "order"),
+  ...viewerOf(request.principal),
+});
+
+function reply(request: ApiRequest, body: unknown): Reply {
+  const seconds = waitSecondsOf(request.headers);
+  return seconds === 0 ? ok(body) : { ...ok(body), headers: { "preference-applied": `wait=${seconds}` } };
+}
+
+function statusOf({ orderId, status, reason, updatedAt }: OrderView) {
+  return { orderId, status, ...(reason && { reason }), updatedAt };
+}

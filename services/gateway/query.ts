@@ -1,0 +1,70 @@
+import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
+
+/** Reads one parameter of a query string, which is text whatever it means. */
+export interface QueryReader<Value> {
+  readonly read: (text: string) => Value | undefined;
+  readonly expected: string;
+}
+
+type QueryOf<Readers> = {
+  readonly [Name in keyof Readers]?: Readers[Name] extends QueryReader<infer Value> ? Value : never;
+};
+
+/** Reads a query by its readers. Unknown and repeated parameters are refused. @throws InvalidInputError */
+export function readQuery<const Readers extends Readonly<Record<string, QueryReader<unknown>>>>(
+  query: Readonly<Record<string, unknown>>,
+  readers: Readers,
+): QueryOf<Readers> {
+  const problems: FieldError[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, text] of Object.entries(query)) {
+    const reader = Object.hasOwn(readers, name) ? readers[name] : undefined;
+    const value = typeof text === "string" ? reader?.read(text) : undefined;
+    if (value !== undefined) values[name] = value;
+    else {
+      const message =
+        reader === undefined ? "This parameter is not known here." : `Expected ${reader.expected}.`;
+      problems.push({ field: name.slice(0, 64), message });
+    }
+  }
+  if (problems.length > 0) throw new InvalidInputError(problems);
+  return values as QueryOf<Readers>;
+}
+
+export function oneOf<const Choice extends string>(choices: readonly Choice[]): QueryReader<Choice> {
+  return {
+    read: (text) => choices.find((choice) => choice === text),
+    expected: `one of ${choices.join(", ")}`,
+  };
+}
+
+export function wholeNumber(min: number, max: number): QueryReader<number> {
+  const read = (text: string) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  };
+  return { read, expected: `a whole number from ${min} to ${max}` };
+}
+
+export const uuid: QueryReader<string> = {
+  read: (text) =>
+    /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : undefined,
+  expected: "a UUID",
+};
+
+/** Visible ASCII: a cursor. */
+export function token(lengthMax: number): QueryReader<string> {
+  const read = (text: string) => (/^[\x21-\x7e]+$/.test(text) && text.length <= lengthMax ? text : undefined);
+  return { read, expected: `1 to ${lengthMax} visible ASCII characters` };
+}
+
+const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2}))?$/;
+
+/** A date, or a date and time with its offset, given on as UTC. */
+export const instant: QueryReader<string> = {
+  read: (text) => {
+    const time = INSTANT.test(text) ? Date.parse(text) : Number.NaN;
+    return Number.isNaN(time) ? undefined : new Date(time).toISOString();
+  },
+  expected: "a time as in 2026-01-31 or 2026-01-31T12:00:00Z",
+};

@@ -1,0 +1,57 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { ActionName, Actions, Viewer } from "../../lib/contracts.ts";
+import { NotFoundError } from "../../lib/errors.ts";
+import type { Principal, Role } from "./auth.ts";
+
+/** A request as far as the routes see it: its sender is known, its body is parsed and not checked yet. */
+export interface ApiRequest {
+  readonly principal: Principal;
+  readonly headers: IncomingHttpHeaders;
+  /** What the path holds at its `:names`, decoded. */
+  readonly path: Readonly<Record<string, string>>;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+}
+
+export interface Reply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+/** Calls an action of another service within the request. */
+export type Call = <Name extends ActionName>(
+  action: Name,
+  params: Actions[Name]["params"],
+  options?: { readonly timeout?: number },
+) => Promise<Actions[Name]["result"]>;
+
+export const ok = (body: unknown): Reply => ({ status: 200, body });
+
+export function hasRole(principal: Principal, ...roles: readonly Role[]): boolean {
+  return roles.some((role) => principal.roles.includes(role));
+}
+
+/** Staff and operators see everybody's data, a customer only their own. */
+export function viewerOf(principal: Principal): Viewer {
+  return hasRole(principal, "staff", "operator") ? {} : { customerId: principal.subject };
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** An id in the path. What cannot be an id names nothing. @throws NotFoundError */
+export function idIn(request: ApiRequest, name: string, what: string): string {
+  const id = request.path[name]?.toLowerCase() ?? "";
+  if (!UUID.test(id)) throw new NotFoundError(what, id.slice(0, 64));
+  return id;
+}
+
+const WAIT = /(?:^|,)\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:[,;]|$)/i;
+const WAIT_SECONDS_MAX = 30;
+
+/** `Prefer: wait=N` of RFC 7240, in whole seconds; 0 when the client does not ask to wait. */
+export function waitSecondsOf(headers: IncomingHttpHeaders): number {
+  const prefer = headers.prefer;
+  const given = WAIT.exec(Array.isArray(prefer) ? prefer.join(",") : (prefer ?? ""))?.[1];
+  return given === undefined ? 0 : Math.min(Number(given), WAIT_SECONDS_MAX);
+}

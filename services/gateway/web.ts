@@ -1,0 +1,94 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { CallingOptions, Context } from "moleculer";
+import type { ApiSettingsSchema } from "moleculer-web";
+import type { CallMeta } from "../../lib/define.ts";
+import { send } from "./answers.ts";
+import { correlationIdOf } from "./correlation.ts";
+import { ROUTES, type Route } from "./routes.ts";
+
+/** What moleculer-web puts on a request. */
+export interface WebRequest extends IncomingMessage {
+  correlationId: string;
+  originalUrl?: string;
+  readonly $ctx: Context<unknown, CallMeta>;
+  readonly $alias?: { readonly path: string; readonly fullPath: string };
+  readonly $params: {
+    readonly params: Readonly<Record<string, string>>;
+    readonly query: Readonly<Record<string, unknown>>;
+  };
+  readonly parsedUrl?: string;
+  readonly $startTime: [number, number];
+}
+
+/** The service, as far as an alias needs it. */
+interface Server {
+  handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void>;
+}
+
+type Next = (error?: unknown) => void;
+
+/**
+ * Settings of moleculer-web. It gives the server's request the table of aliases, the root context of the calls
+ * and the error path; reading bodies, checking and answering is ours, in the order that the API promises.
+ */
+export const webSettings: ApiSettingsSchema = {
+  // Our own server: moleculer-web's neither names the setting when the port is taken, nor drains.
+  server: false,
+  logRequest: null,
+  logRequestParams: null,
+  logResponse: null,
+  logRouteRegistration: null,
+  // A query is flat here: a[b]=1 is a parameter named "a[b]", which nobody knows.
+  qsOptions: { depth: 0, parameterLimit: 50 },
+  routes: [
+    {
+      ...common("/api"),
+      aliases: Object.fromEntries(ROUTES.map((route) => [aliasName(route), aliasOf(route)])),
+    },
+    { ...common("/"), aliases: { "GET /": index } },
+  ],
+  // Settings travel to every node of the cluster; these are nobody else's.
+  $secureSettings: ["routes", "rootCallOptions", "qsOptions"],
+};
+
+// Typed as plain options; moleculer-web also takes a function, called for each request before anything else.
+Object.assign(webSettings, { rootCallOptions: beginRequest });
+
+/** Nothing beyond the aliases, nothing merged, and none of the optional parts. */
+function common(path: string) {
+  return {
+    path,
+    mappingPolicy: "restrict",
+    mergeParams: false,
+    bodyParsers: false,
+    etag: false,
+    logging: false,
+  } as const;
+}
+
+function aliasName({ method, path }: Route): string {
+  return `${method} ${path}`;
+}
+
+function aliasOf(route: Route) {
+  return function alias(this: Server, request: WebRequest, response: ServerResponse, next: Next) {
+    this.handleRequest(route, request, response).catch(next);
+  };
+}
+
+/** From here on every call, log line and answer of the request carries its correlation id. */
+function beginRequest(options: CallingOptions, request: WebRequest, response: ServerResponse): void {
+  const id = correlationIdOf(request.headers["x-correlation-id"]);
+  request.correlationId = id;
+  options.requestID = id;
+  options.meta = { correlationId: id };
+  response.setHeader("X-Correlation-ID", id);
+}
+
+/** GET /: for whoever types the address into a browser. */
+function index(_request: IncomingMessage, response: ServerResponse): void {
+  send(response, {
+    status: 200,
+    body: { name: "holdfast", api: ROUTES.map((route) => `${route.method} /api${route.path}`) },
+  });
+}
