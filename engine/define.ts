@@ -62,6 +62,8 @@ export interface StepDefinition {
   readonly attemptsMax: number;
   /** Harmless to repeat from the last durable point: its reply is carried in memory until the next one. */
   readonly repeatable: boolean;
+  /** What is kept of the result for later steps and the compensation; everything when missing. */
+  readonly record?: (result: unknown) => unknown;
   /** compensatable: undone when a later step fails. pivot: a refusal undoes the rest, an unknown outcome is
    *  asked again until it is known. retriable: only forward. */
   readonly mode: "compensatable" | "pivot" | "retriable";
@@ -78,13 +80,23 @@ export interface ActionMap {
   [action: string]: { params: object; result: unknown };
 }
 
-interface CallOptions<Input, Results, Params> {
+interface CallOptions<Input, Results, Params, Result, Recorded> {
   readonly params: (scope: Scope<Input, Results>) => Params;
+  /** What of the result later steps and the compensation need; the rest is not stored. */
+  readonly record?: (result: Result) => Recorded;
   readonly timeoutMs?: number;
   readonly attemptsMax?: number;
 }
 
-interface RequestOptions<Input, Results, Events, Publish extends keyof Events, Success extends keyof Events> {
+interface RequestOptions<
+  Input,
+  Results,
+  Events,
+  Publish extends keyof Events,
+  Success extends keyof Events,
+  Recorded,
+> {
+  readonly record?: (answer: Events[Success]) => Recorded;
   readonly publish: Publish;
   readonly data: (scope: Scope<Input, Results>) => Events[Publish];
   readonly success: Success;
@@ -141,46 +153,60 @@ type Added<Results, Name extends string, Result> = Results & { readonly [Key in 
 
 export interface BeforePivot<Input, Results, Actions, Events> {
   /** A call to a participant's action. `repeatable`: see StepDefinition. */
-  call<const Name extends string, Action extends keyof Actions & string>(
+  call<
+    const Name extends string,
+    Action extends keyof Actions & string,
+    Recorded = ResultOf<Actions, Action>,
+  >(
     name: Name,
     action: Action,
-    options: CallOptions<Input, Results, ParamsOf<Actions, Action>> & {
+    options: CallOptions<Input, Results, ParamsOf<Actions, Action>, ResultOf<Actions, Action>, Recorded> & {
       readonly repeatable?: boolean;
-    } & Undo<Input, Results, ResultOf<Actions, Action>, Actions, Events>,
-  ): BeforePivot<Input, Added<Results, Name, ResultOf<Actions, Action>>, Actions, Events>;
+    } & Undo<Input, Results, Recorded, Actions, Events>,
+  ): BeforePivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
   /** A published command whose answer is awaited as an event. */
   request<
     const Name extends string,
     Publish extends keyof Events & string,
     Success extends keyof Events & string,
+    Recorded = Events[Success],
   >(
     name: Name,
-    options: RequestOptions<Input, Results, Events, Publish, Success> & {
+    options: RequestOptions<Input, Results, Events, Publish, Success, Recorded> & {
       readonly failure?: FailureEvent<Events>;
-    } & Undo<Input, Results, Events[Success], Actions, Events>,
-  ): BeforePivot<Input, Added<Results, Name, Events[Success]>, Actions, Events>;
+    } & Undo<Input, Results, Recorded, Actions, Events>,
+  ): BeforePivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
   /** The step after which there is only forward. */
-  pivot<const Name extends string, Action extends keyof Actions & string>(
+  pivot<
+    const Name extends string,
+    Action extends keyof Actions & string,
+    Recorded = ResultOf<Actions, Action>,
+  >(
     name: Name,
     action: Action,
-    options: CallOptions<Input, Results, ParamsOf<Actions, Action>>,
-  ): AfterPivot<Input, Added<Results, Name, ResultOf<Actions, Action>>, Actions, Events>;
+    options: CallOptions<Input, Results, ParamsOf<Actions, Action>, ResultOf<Actions, Action>, Recorded>,
+  ): AfterPivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
 }
 
 export interface AfterPivot<Input, Results, Actions, Events> {
-  call<const Name extends string, Action extends keyof Actions & string>(
+  call<
+    const Name extends string,
+    Action extends keyof Actions & string,
+    Recorded = ResultOf<Actions, Action>,
+  >(
     name: Name,
     action: Action,
-    options: CallOptions<Input, Results, ParamsOf<Actions, Action>>,
-  ): AfterPivot<Input, Added<Results, Name, ResultOf<Actions, Action>>, Actions, Events>;
+    options: CallOptions<Input, Results, ParamsOf<Actions, Action>, ResultOf<Actions, Action>, Recorded>,
+  ): AfterPivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
   request<
     const Name extends string,
     Publish extends keyof Events & string,
     Success extends keyof Events & string,
+    Recorded = Events[Success],
   >(
     name: Name,
-    options: RequestOptions<Input, Results, Events, Publish, Success>,
-  ): AfterPivot<Input, Added<Results, Name, Events[Success]>, Actions, Events>;
+    options: RequestOptions<Input, Results, Events, Publish, Success, Recorded>,
+  ): AfterPivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
   build(): SagaDefinition<Input>;
 }
 
@@ -194,6 +220,7 @@ interface LooseOptions {
   readonly timeoutMs?: number;
   readonly attemptsMax?: number;
   readonly repeatable?: boolean;
+  readonly record?: (result: unknown) => unknown;
   readonly compensate?: LooseOptions;
 }
 
@@ -225,6 +252,7 @@ export const defineSaga =
         attemptsMax:
           options.attemptsMax ?? (mode === "compensatable" ? ATTEMPTS_BEFORE_PIVOT : ATTEMPTS_AFTER_PIVOT),
         repeatable: options.repeatable ?? false,
+        record: options.record,
         mode,
       });
       return builder;

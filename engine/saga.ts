@@ -1,4 +1,11 @@
-import type { AnyScope, Exchange, Failure, SagaDefinition, StepDefinition } from "./define.ts";
+import {
+  type AnyScope,
+  ATTEMPTS_AFTER_PIVOT,
+  type Exchange,
+  type Failure,
+  type SagaDefinition,
+  type StepDefinition,
+} from "./define.ts";
 import type { CallEffect, Effect, Input, Outcome, Protocol, Reply } from "./protocol.ts";
 import type { NewSaga, SagaInstance, SagaProgress, StepRecord, StepStatus } from "./saga-instance.ts";
 
@@ -157,7 +164,10 @@ class Move {
   }
 
   private succeed(step: StepDefinition, result: unknown): Outcome<SagaInstance> {
-    this.progress({ results: { ...this.instance.progress.results, [step.name]: result ?? null } });
+    const recorded = (step.record ? step.record(result) : result) ?? null;
+    if (recorded !== null) {
+      this.progress({ results: { ...this.instance.progress.results, [step.name]: recorded } });
+    }
     this.close(step.name, "SUCCEEDED");
     this.enter(this.steps.indexOf(step) + 1);
     const onlyCalls = this.effects.length > 0 && this.effects.every((effect) => effect.kind === "call");
@@ -167,7 +177,9 @@ class Move {
   private retry(awaiting: Awaiting, failure: Failure): Outcome<SagaInstance> {
     const { step, exchange, backward } = awaiting;
     const attempt = this.instance.attempt + 1;
-    const exhausted = this.instance.attempt >= step.attemptsMax;
+    // Backward there is no other way out either: as patient as after the pivot, whatever the step's own limit.
+    const attemptsMax = backward ? ATTEMPTS_AFTER_PIVOT : step.attemptsMax;
+    const exhausted = this.instance.attempt >= attemptsMax;
     if (exhausted && !backward && step.mode === "compensatable") {
       return this.fail(
         { ...failure, code: "TIMEOUT", message: `${step.name}: ${failure.message}` },

@@ -31,7 +31,7 @@ export class MigrationChangedError extends Error {
   readonly migrations: readonly string[];
   constructor(database: string, migrations: readonly string[]) {
     super(
-      `database ${database}: ${migrations.join(", ")} was edited after it was applied; ` +
+      `database ${database}: edited after it was applied: ${migrations.join(", ")}; ` +
         "put the change into a new migration (demo data: start again with --fresh)",
     );
     this.name = "MigrationChangedError";

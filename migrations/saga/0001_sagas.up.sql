@@ -11,8 +11,9 @@ create table saga_instances (
   business_key uuid not null,
   owner_id uuid not null,
   correlation_id text not null,
-  input jsonb not null,
-  progress jsonb not null,
+  -- json, not jsonb: written as text, read as a whole.
+  input json not null,
+  progress json not null,
   -- When any node may take it on again; null: nothing is owed.
   wake_at timestamptz,
   created_at timestamptz not null default now(),

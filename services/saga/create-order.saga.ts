@@ -10,6 +10,9 @@ export interface CreateOrderInput {
   readonly paymentMethod?: string;
 }
 
+/** No later step reads the answer: what is not stored is not written at each durable point. */
+const nothing = () => null;
+
 /**
  * From a basket to a confirmed order. The first three steps ask and draft; they may be repeated without
  * harm, so they share one durable point with the command that follows them. Confirming is the pivot.
@@ -29,6 +32,7 @@ export const createOrderSaga = (stockReplyTimeoutMs: number) =>
         shippingAddress: input.shippingAddress,
         ...results.quoteItems,
       }),
+      record: nothing,
       repeatable: true,
       compensate: {
         action: "order.cancel",
@@ -41,6 +45,7 @@ export const createOrderSaga = (stockReplyTimeoutMs: number) =>
     })
     .call("validateCustomer", "customer.validate", {
       params: ({ input }) => ({ customerId: input.customerId }),
+      record: nothing,
       repeatable: true,
       noCompensation: "reads only",
     })
@@ -48,6 +53,7 @@ export const createOrderSaga = (stockReplyTimeoutMs: number) =>
       publish: "RESERVE_STOCK",
       data: ({ sagaId, input }) => ({ orderId: input.orderId, sagaId, items: input.items }),
       success: "STOCK_RESERVED",
+      record: nothing,
       failure: {
         event: "STOCK_RESERVATION_FAILED",
         reason: ({ productId, reason, available, requested }) => ({
@@ -68,5 +74,8 @@ export const createOrderSaga = (stockReplyTimeoutMs: number) =>
         timeoutMs: 10_000,
       },
     })
-    .pivot("confirmOrder", "order.confirm", { params: ({ input }) => ({ orderId: input.orderId }) })
+    .pivot("confirmOrder", "order.confirm", {
+      params: ({ input }) => ({ orderId: input.orderId }),
+      record: nothing,
+    })
     .build();
