@@ -1,5 +1,6 @@
 import type { IdempotencyClaim } from "../lib/contracts.ts";
 import type { Tx } from "../lib/database.ts";
+import { joinJson, jsonColumn } from "../lib/json-column.ts";
 import { statement } from "../lib/statement.ts";
 
 export interface StoredAnswer {
@@ -21,7 +22,7 @@ const CLAIM = statement(
   `insert into idempotency_records as r (subject, key, operation, request_hash, status, response_status,
      response_headers, response_data, completed_at, expires_at)
    select subject, key, operation, hash, 'COMPLETED', status, headers, body, now(), now() + $8 * interval '1 hour'
-   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::json[], $7::json[])
+   from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], ${jsonColumn(6)}, ${jsonColumn(7)})
         as t(subject, key, operation, hash, status, headers, body)
    on conflict (subject, key) do update set
      operation = excluded.operation, request_hash = excluded.request_hash, status = excluded.status, attempt = 1,
@@ -46,8 +47,8 @@ export async function claimKeys(
     sorted.map(({ claim }) => claim.operation),
     sorted.map(({ claim }) => claim.requestHash),
     sorted.map(({ answer }) => answer.status),
-    sorted.map(({ answer }) => JSON.stringify(answer.headers)),
-    sorted.map(({ answer }) => JSON.stringify(answer.body)),
+    joinJson(sorted.map(({ answer }) => answer.headers)),
+    joinJson(sorted.map(({ answer }) => answer.body)),
     hoursKept,
   ]);
   return new Set(first.map(claimKey));

@@ -1,6 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { BusMessage } from "../lib/bus/bus.ts";
 import type { Database, Tx } from "../lib/database.ts";
+import { joinJson, jsonColumn } from "../lib/json-column.ts";
 import { statement } from "../lib/statement.ts";
 
 /** SQL of the outbox: append in the caller's transaction, claim, mark. */
@@ -24,7 +25,7 @@ const APPEND = statement(
   "outbox_append",
   `with appended as (
      insert into outbox_events (id, aggregate_type, aggregate_id, aggregate_version, event_type, topic, payload, headers)
-     select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::json[], $8::json[])
+     select * from unnest($1::uuid[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::text[], ${jsonColumn(7)}, ${jsonColumn(8)})
      returning position, id, aggregate_id
    )
    insert into outbox_delivery (position, event_id, bucket)
@@ -36,19 +37,17 @@ export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): void {
   if (events.length === 0) return;
   const timestamp = new Date().toISOString();
   const ids = events.map(() => uuidv7());
-  const payloads = events.map((event, index) =>
-    JSON.stringify({
-      eventId: ids[index],
-      eventType: event.type,
-      aggregateId: event.aggregateId,
-      aggregateType: event.aggregateType,
-      aggregateVersion: event.aggregateVersion,
-      timestamp,
-      version: event.version,
-      correlationId: event.correlationId,
-      data: event.data,
-    }),
-  );
+  const payloads = events.map((event, index) => ({
+    eventId: ids[index],
+    eventType: event.type,
+    aggregateId: event.aggregateId,
+    aggregateType: event.aggregateType,
+    aggregateVersion: event.aggregateVersion,
+    timestamp,
+    version: event.version,
+    correlationId: event.correlationId,
+    data: event.data,
+  }));
   tx.send(APPEND, [
     ids,
     events.map((event) => event.aggregateType),
@@ -56,9 +55,13 @@ export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): void {
     events.map((event) => event.aggregateVersion),
     events.map((event) => event.type),
     events.map((event) => event.topic),
-    payloads,
-    events.map((event) =>
-      JSON.stringify({ "correlation-id": event.correlationId, "causation-id": event.causationId, timestamp }),
+    joinJson(payloads),
+    joinJson(
+      events.map(({ correlationId, causationId }) => ({
+        "correlation-id": correlationId,
+        "causation-id": causationId,
+        timestamp,
+      })),
     ),
   ]);
 }

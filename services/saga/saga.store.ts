@@ -2,6 +2,7 @@ import type { Change, InstanceStore } from "../../engine/ports.ts";
 import type { SagaInstance, SagaState } from "../../engine/saga-instance.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import type { EventData, EventType } from "../../lib/events.ts";
+import { joinJson, jsonColumn } from "../../lib/json-column.ts";
 import { statement } from "../../lib/statement.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { type PackedProgress, packProgress, unpackProgress } from "./saga.progress.ts";
@@ -61,7 +62,7 @@ const INSERT = statement(
    select id, type, state, step, attempt, version, published, business_key, owner_id, correlation_id, input, progress,
           now() + wake_in_ms * interval '1 millisecond'
    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::uuid[],
-               $9::uuid[], $10::text[], $11::json[], $12::json[], $13::int[])
+               $9::uuid[], $10::text[], ${jsonColumn(11)}, ${jsonColumn(12)}, $13::int[])
         as t(id, type, state, step, attempt, version, published, business_key, owner_id, correlation_id, input,
              progress, wake_in_ms)`,
 );
@@ -78,8 +79,8 @@ export function insertSagas(tx: Tx, sagas: readonly SagaInstance[]): void {
     sagas.map((saga) => saga.businessKey),
     sagas.map((saga) => saga.ownerId),
     sagas.map((saga) => saga.correlationId),
-    sagas.map((saga) => JSON.stringify(saga.input)),
-    sagas.map((saga) => JSON.stringify(packProgress(saga.progress))),
+    joinJson(sagas.map((saga) => saga.input)),
+    joinJson(sagas.map((saga) => packProgress(saga.progress))),
     sagas.map((saga) => saga.wakeInMs),
   ]);
 }
@@ -90,7 +91,7 @@ const SAVE = statement(
   `update saga_instances s
    set state = t.state, current_step = t.step, attempt = t.attempt, version = s.version + 1, published = t.published,
        progress = t.progress, wake_at = now() + t.wake_in_ms * interval '1 millisecond', updated_at = now()
-   from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[], $6::int[], $7::json[], $8::int[])
+   from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[], $6::int[], ${jsonColumn(7)}, $8::int[])
         as t(id, version, state, step, attempt, published, progress, wake_in_ms)
    where s.id = t.id and s.version = t.version
    returning s.id`,
@@ -104,7 +105,7 @@ function saveValues(changes: readonly Change<SagaInstance>[]): unknown[] {
     changes.map(({ after }) => after.step),
     changes.map(({ after }) => after.attempt),
     changes.map(({ after }) => after.published),
-    changes.map(({ after }) => JSON.stringify(packProgress(after.progress))),
+    joinJson(changes.map(({ after }) => packProgress(after.progress))),
     changes.map(({ after }) => after.wakeInMs),
   ];
 }
