@@ -1,0 +1,64 @@
+import { DATABASE_NAMES, type DatabaseName, databaseUrl, loadConfig } from "../../lib/config.ts";
+import { migrateAll, migratedNames } from "../../migrations/run.ts";
+import { seedDemo } from "../../migrations/seeds/demo.ts";
+import type { Progress } from "../parts/part.ts";
+import { createDatabases } from "../parts/postgres.ts";
+import { ensureTopics } from "../topics.ts";
+import { issueTokens, prepareKeys, type Tokens } from "./tokens.ts";
+
+export interface Server {
+  readonly adminUrl: string;
+  urlOf(database: string): string;
+}
+
+export interface Prepared {
+  /** The environment that every service of this demo gets. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly databases: Readonly<Record<DatabaseName, string>>;
+  readonly tokens: Tokens;
+}
+
+export interface PrepareOptions {
+  readonly server: Server;
+  readonly dataDir: string;
+  /** Settings on top of the ones below: ports, brokers. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly progress: Progress;
+}
+
+/** Databases, tables, demo data, topics, keys and tokens: whatever the services need to find when they start. */
+export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
+  const { server, dataDir, progress } = options;
+  const keys = await prepareKeys(dataDir);
+  const env = given({
+    ...withoutDatabases(process.env),
+    LOG_FORMAT: process.env.LOG_FORMAT || (process.stdout.isTTY ? "pretty" : "json"),
+    ...options.env,
+    DATABASE_URL: server.urlOf("oms"),
+    JWT_KEYS: keys.jwksFile,
+    DEMO: "true",
+  });
+  const config = loadConfig(env);
+  const names = migratedNames(config);
+  await createDatabases(
+    server.adminUrl,
+    names.map((name) => `oms_${name}`),
+  );
+  const done = await migrateAll(config);
+  const count = [...done.values()].flat().length;
+  if (count > 0) progress(`applied ${count} migrations to ${names.length} databases`);
+  await ensureTopics(config);
+  const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, databaseUrl(config, name)]));
+  await seedDemo({ customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") });
+  return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
+}
+
+/** A variable that points elsewhere, left over in somebody's shell, must not split a demo over two servers. */
+function withoutDatabases(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.endsWith("DATABASE_URL")));
+}
+
+/** Without the variables that are undefined: to a process started with them they would read "undefined". */
+function given(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
+}

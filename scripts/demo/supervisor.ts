@@ -1,0 +1,135 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { ServiceName } from "../../lib/config.ts";
+
+export interface SupervisorOptions {
+  readonly services: readonly ServiceName[];
+  readonly envOf: (name: ServiceName) => NodeJS.ProcessEnv;
+  readonly report: (line: string) => void;
+  /** A process was replaced: its id is another one now. */
+  readonly onReplaced: () => void;
+  readonly readyMsMax: number;
+}
+
+export interface Supervisor {
+  pids(): Readonly<Record<string, number>>;
+  /** Stops the gateway, so that nothing new comes in, then all the others. */
+  stop(): Promise<void>;
+}
+
+interface Child {
+  readonly name: ServiceName;
+  process: ChildProcess;
+  restarts: number;
+  timer?: NodeJS.Timeout;
+}
+
+const serve = fileURLToPath(new URL("../serve.ts", import.meta.url));
+const backOffMinMs = 100;
+const backOffMaxMs = 5_000;
+/** Whoever ran this long has recovered: its next death is a new one. */
+const settledMs = 30_000;
+
+/** Runs each service in a process of its own and starts anew the one that dies. */
+export async function supervise(options: SupervisorOptions): Promise<Supervisor> {
+  let stopping = false;
+  const restart = (child: Child, why: string) => {
+    const waitMs = Math.min(backOffMaxMs, backOffMinMs * 2 ** child.restarts);
+    options.report(`${child.name} (process ${child.process.pid}) ${why}; starts again in ${waitMs} ms`);
+    child.restarts += 1;
+    child.timer = setTimeout(() => {
+      child.process = spawnChild(child.name);
+      options.onReplaced();
+      watch(child);
+    }, waitMs);
+  };
+  const watch = (child: Child) => {
+    const { process } = child;
+    const settled = setTimeout(() => {
+      child.restarts = 0;
+    }, settledMs);
+    const ended = () => {
+      clearTimeout(settled);
+      const { exitCode, signalCode } = process;
+      if (!stopping)
+        restart(child, signalCode === null ? `ended with code ${exitCode}` : `was ended by ${signalCode}`);
+    };
+    if (hasEnded(process)) ended();
+    else process.once("exit", ended);
+  };
+  const spawnChild = (name: ServiceName) => spawnService(name, options.envOf(name));
+  const children = options.services.map((name): Child => ({ name, process: spawnChild(name), restarts: 0 }));
+  const stop = async () => {
+    stopping = true;
+    for (const child of children) clearTimeout(child.timer);
+    const [gateway, others] = [children.filter(isGateway), children.filter((child) => !isGateway(child))];
+    await Promise.all(gateway.map(stopChild));
+    await Promise.all(others.map(stopChild));
+  };
+  try {
+    await Promise.all(children.map((child) => firstReady(child, options.readyMsMax)));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  for (const child of children) watch(child);
+  return {
+    pids: () => Object.fromEntries(children.map((child) => [child.name, child.process.pid ?? 0])),
+    stop,
+  };
+}
+
+const hasEnded = (process: ChildProcess) => process.exitCode !== null || process.signalCode !== null;
+const isGateway = (child: Child) => child.name === "gateway";
+
+/** In a process group of its own: the terminal's Ctrl+C is for us, who stop the services in good order. */
+function spawnService(name: ServiceName, env: NodeJS.ProcessEnv): ChildProcess {
+  const child = spawn(process.execPath, [serve], {
+    env: { ...env, SERVICES: name },
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe", "ipc"],
+  });
+  const prefix = `${name.padEnd(8)} | `;
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ] as const) {
+    if (from !== null) createInterface({ input: from }).on("line", (line) => to.write(`${prefix}${line}\n`));
+  }
+  return child;
+}
+
+/** A service that dies before it was ever ready will not do better the next time: the start fails. */
+function firstReady(child: Child, timeoutMs: number): Promise<void> {
+  const { name, process } = child;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new Error(`${name} is not ready after ${timeoutMs} ms`)),
+      timeoutMs,
+    );
+    process.once("message", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    process.once("error", reject);
+    process.once("exit", (code, signal) => {
+      clearTimeout(timer);
+      reject(
+        new Error(`${name} ended with ${signal ?? `code ${code}`} before it was ready; see its log above`),
+      );
+    });
+  });
+}
+
+/** Its own limit, SHUTDOWN_TIMEOUT_MS, ends it; so here is nothing but waiting. */
+function stopChild({ process }: Child): Promise<void> {
+  return new Promise((resolve) => {
+    if (hasEnded(process)) {
+      resolve();
+      return;
+    }
+    process.once("exit", () => resolve());
+    process.kill("SIGTERM");
+  });
+}
