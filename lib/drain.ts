@@ -1,17 +1,28 @@
 import type { Middleware, ServiceBroker } from "moleculer";
 import { log } from "./logging.ts";
 
-type Step = () => Promise<void>;
+/** "intake" brings work in from outside and ends before any "work" does. */
+export type DrainStage = "intake" | "work";
+
+interface Step {
+  readonly stage: DrainStage;
+  readonly run: () => Promise<void>;
+}
 
 const steps = new WeakMap<ServiceBroker, Map<string, Step>>();
 
 /**
- * Has `step` run when the broker stops, before any of its services is stopped: what takes in work from outside
- * ends first, while everything it needs to finish still runs.
+ * Has `run` called when the broker stops, before any of its services is stopped: what it needs to finish its work
+ * still runs.
  */
-export function drainFirst(broker: ServiceBroker, name: string, step: Step): void {
+export function drainFirst(
+  broker: ServiceBroker,
+  name: string,
+  run: () => Promise<void>,
+  stage: DrainStage = "work",
+): void {
   const known = steps.get(broker) ?? new Map<string, Step>();
-  steps.set(broker, known.set(name, step));
+  steps.set(broker, known.set(name, { stage, run }));
 }
 
 /** Runs those steps. Moleculer calls `stopping` in reverse order, so this stands near the end of the list. */
@@ -19,12 +30,16 @@ export function drain(): Middleware {
   return {
     name: "Drain",
     async stopping(broker) {
-      const running = [...(steps.get(broker) ?? [])].map(async ([name, step]) => {
-        await step().catch((err: unknown) =>
-          log(broker.logger, {}).error("could not drain", { step: name, err }),
-        );
-      });
-      await Promise.all(running);
+      await runStage(broker, "intake");
+      await runStage(broker, "work");
     },
   };
+}
+
+async function runStage(broker: ServiceBroker, stage: DrainStage): Promise<void> {
+  const due = [...(steps.get(broker) ?? [])].filter(([, step]) => step.stage === stage);
+  const running = due.map(([name, { run }]) =>
+    run().catch((err: unknown) => log(broker.logger, {}).error("could not drain", { step: name, err })),
+  );
+  await Promise.all(running);
 }

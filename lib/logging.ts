@@ -60,23 +60,41 @@ export class SubjectLog {
 /** Fields that could hold personal data or a secret, should somebody log the object they are in. */
 const NEVER = ["authorization", "token", "password", "shippingAddress", "email"];
 
-/** The `logger` of the broker: pino, one JSON object a line, or readable lines for people. */
-export function loggerOptions(config: Config): BrokerOptions["logger"] {
+/** One JSON object a line, or readable lines for people. */
+export function pinoOptions(config: Config): pino.LoggerOptions {
   const options: pino.LoggerOptions = {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level) => ({ level }) },
     serializers: { err: errorFields },
+    hooks: { logMethod: detailsFirst },
     redact: { paths: NEVER.flatMap((field) => [field, `*.${field}`]), censor: "[redacted]" },
   };
-  if (config.LOG_FORMAT === "json") return { type: "Pino", options: { pino: { options } } };
+  if (config.LOG_FORMAT === "json") return options;
   const pretty = {
     ignore: "nodeID,ns,svc,mod",
     messageFormat: "[{mod}] {msg}",
     translateTime: "SYS:HH:MM:ss.l",
   };
-  const transport = { target: "pino-pretty", options: pretty };
-  return { type: "Pino", options: { pino: { options: { ...options, transport } } } };
+  return { ...options, transport: { target: "pino-pretty", options: pretty } };
+}
+
+/** Moleculer writes `("message", details)`; pino would drop the details, and with them the error or the correlation id. */
+function detailsFirst(this: pino.Logger, args: Parameters<pino.LogFn>, method: pino.LogFn): void {
+  const [first, second]: readonly unknown[] = args;
+  if (typeof first !== "string" || typeof second !== "object" || second === null) method.apply(this, args);
+  else method.call(this, second instanceof Error ? { err: second } : renamed(second), first);
+}
+
+/** Its request id is our correlation id; its `nodeID` is the node that was called, where ours is the one that writes. */
+function renamed(details: { requestID?: unknown; nodeID?: unknown }): Record<string, unknown> {
+  const { requestID: correlationId, nodeID: calledNodeID, ...more } = details;
+  return { correlationId, calledNodeID, ...more };
+}
+
+/** The `logger` of a broker. */
+export function loggerOptions(config: Config): BrokerOptions["logger"] {
+  return { type: "Pino", options: { pino: { options: pinoOptions(config) } } };
 }
 
 /**

@@ -28,12 +28,14 @@ export function createPoller(options: PollerOptions): Poller {
   let wakeUps = 0;
   let failures = 0;
 
+  // A run that throws at once must fail as late as any other: not before its pass is noted as under way.
+  const run = async () => options.run();
   const pass = async () => {
     try {
       let more = true;
       while (more && state === "running") {
         const before = wakeUps;
-        more = (await options.run()) || wakeUps !== before;
+        more = (await run()) || wakeUps !== before;
         failures = 0;
       }
     } catch (error) {
