@@ -52,7 +52,7 @@ function openLine(connection: KafkaConnection): Line {
     connecting,
     close() {
       client.sever();
-      void admin.disconnect().catch(() => undefined);
+      connection.remains.add(admin.disconnect());
     },
   };
 }

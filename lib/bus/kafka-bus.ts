@@ -1,10 +1,4 @@
-import {
-  type Bus,
-  type BusMessage,
-  BusUnavailableError,
-  MessageRefusedError,
-  type SubscribeOptions,
-} from "./bus.ts";
+import { type Bus, BusUnavailableError, type SubscribeOptions } from "./bus.ts";
 import { type BusLogger, silentLogger } from "./bus-logger.ts";
 import { checkMessages } from "./check-messages.ts";
 import {
@@ -14,9 +8,10 @@ import {
   describeTopics,
   findLag,
 } from "./kafka-admin.ts";
-import type { KafkaConnection } from "./kafka-client.ts";
+import { type KafkaConnection, Remains } from "./kafka-client.ts";
 import { createKafkaPublisher } from "./kafka-publisher.ts";
 import { KafkaSubscription } from "./kafka-subscription.ts";
+import { createTopicCheck } from "./topic-check.ts";
 
 export interface KafkaBusOptions {
   /** host:port of some brokers of the cluster. */
@@ -32,20 +27,13 @@ export interface KafkaBusOptions {
 /** The event log in Apache Kafka, through kafkajs. */
 export function createKafkaBus(options: KafkaBusOptions): Bus {
   const { brokers, clientId = "holdfast", logger = silentLogger } = options;
-  const connection: KafkaConnection = { brokers, clientId, logger };
+  const remains = new Remains();
+  const connection: KafkaConnection = { brokers, clientId, logger, remains };
   const admin = createKafkaAdmin(connection);
   const publisher = createKafkaPublisher(connection, options.publishDeadlineMs ?? 30_000);
   const subscriptions = new Set<KafkaSubscription>();
-  let topics: ReadonlyMap<string, number> = new Map();
-
-  /** kafkajs repeats a send to a topic that does not exist until its retries run out, as if it were an outage. */
-  const checkTopics = async (messages: readonly BusMessage[]) => {
-    if (messages.every((message) => topics.has(message.topic))) return;
-    topics = await admin.ask("reading topics", countPartitions);
-    const index = messages.findIndex((message) => !topics.has(message.topic));
-    if (index < 0) return;
-    throw new MessageRefusedError(`there is no topic ${messages[index]?.topic}`, index);
-  };
+  // kafkajs repeats a send to a topic that does not exist until its retries run out, as if it were an outage.
+  const checkTopics = createTopicCheck(() => admin.ask("reading topics", countPartitions));
 
   return {
     kind: "kafka",
@@ -77,6 +65,7 @@ export function createKafkaBus(options: KafkaBusOptions): Bus {
       await Promise.all([...subscriptions].map((subscription) => subscription.stop()));
       await publisher.close();
       admin.close();
+      await remains.settle(5_000);
     },
   };
 }

@@ -8,6 +8,26 @@ export interface KafkaConnection {
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly logger: BusLogger;
+  readonly remains: Remains;
+}
+
+/** What kafkajs still does in clients that were given up: retry loops that have to run out. */
+export class Remains {
+  readonly #works = new Set<Promise<void>>();
+
+  add(work: Promise<unknown>): void {
+    const settled = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#works.add(settled);
+    void settled.then(() => this.#works.delete(settled));
+  }
+
+  /** Waits until they are over, and not for ever. */
+  async settle(timeMs: number): Promise<void> {
+    await within(timeMs, "ending what was given up", Promise.all(this.#works)).catch(() => undefined);
+  }
 }
 
 /** A client of kafkajs whose connections can be taken away for good. */
@@ -90,8 +110,8 @@ let repaired = false;
 
 /**
  * kafkajs 2.2.4, its last release, sets a timer after every response even when no request waits, with a delay of
- * minus 55 years: Node 24 warns (TimeoutNegativeWarning) and fires it every millisecond, for ever. Waiting requests
- * are the only reason for that timer.
+ * minus 55 years: Node 24 warns (TimeoutNegativeWarning) and fires it every millisecond, for ever. An idle consumer
+ * then takes 5.1 instead of 2.7 % of a core. Waiting requests are the only reason for that timer.
  */
 function repairTimers(): void {
   if (repaired) return;

@@ -21,6 +21,7 @@ export class KafkaMember implements IntakeSource {
   readonly #watch: NodeJS.Timeout;
   #signOfLifeMs = performance.now();
   #joined = false;
+  #rejoining = false;
   #ended = false;
   #end: (reason: Error) => void = () => undefined;
   /** Resolves with the reason when this member is of no use any more. */
@@ -80,6 +81,11 @@ export class KafkaMember implements IntakeSource {
     return this.#joined && !this.#ended;
   }
 
+  /** It was in the group and is not now, since the partitions are being assigned anew. */
+  isRejoining(): boolean {
+    return this.#rejoining && !this.#ended;
+  }
+
   isEnding(): boolean {
     return !this.hasJoined();
   }
@@ -98,16 +104,19 @@ export class KafkaMember implements IntakeSource {
     if (paused.has(topic)) return;
     const partitions = [{ topic, partitions: [partition] }];
     this.#attempt(() => this.#consumer.pause(partitions));
-    setTimeout(() => {
+    const resuming = setTimeout(() => {
       if (!this.#ended && !paused.has(topic)) this.#attempt(() => this.#consumer.resume(partitions));
     }, delayMs);
+    resuming.unref();
   }
 
   /** Leaves the group if kafkajs manages to within the time given, and is gone in any case. */
   async close(timeMs: number): Promise<void> {
     this.#end(new Error("stopped"));
     clearInterval(this.#watch);
-    await within(timeMs, "leaving the group", this.#consumer.disconnect()).catch(() => undefined);
+    const leaving = this.#consumer.disconnect();
+    this.#setup.connection.remains.add(leaving);
+    await within(timeMs, "leaving the group", leaving).catch(() => undefined);
     this.#client.sever();
   }
 
@@ -121,9 +130,11 @@ export class KafkaMember implements IntakeSource {
     this.#consumer.on(GROUP_JOIN, () => {
       alive();
       this.#joined = true;
+      this.#rejoining = false;
     });
     this.#consumer.on(REBALANCING, () => {
       this.#joined = false;
+      this.#rejoining = true;
     });
     this.#consumer.on(CRASH, ({ payload }) => this.#end(payload.error));
   }

@@ -31,7 +31,8 @@ export class KafkaSubscription implements Subscription {
   state(): SubscriptionState {
     if (this.#state === "stopped") return "stopped";
     if (this.#member?.hasJoined() === true) return "running";
-    return this.#failures > 0 ? "unreachable" : "joining";
+    const isLost = this.#failures > 0 && this.#member?.isRejoining() !== true;
+    return isLost ? "unreachable" : "joining";
   }
 
   pause(topic?: string): void {

@@ -136,21 +136,29 @@ const tryRetentionLock = statement(
   "select pg_try_advisory_xact_lock(hashtext('holdfast.bus.retention')) as locked",
 );
 
+/**
+ * The oldest row of a partition tells whether it has expired ones; only then are its next rows read. By ctid, since
+ * rows of the log are never updated: joined by key, the planner read the whole topic once per partition.
+ */
 const deleteExpired = statement(
   "bus_delete_expired",
-  `with gone as (
-     delete from bus_log d using (
-       select p.topic, p.partition, oldest."offset", now() - t.retention_ms * interval '1 millisecond' as cutoff
-       from bus_topics t
-       join bus_partitions p on p.topic = t.name
+  `with expired as (
+     select p.topic, p.partition, now() - t.retention_ms * interval '1 millisecond' as cutoff
+     from bus_topics t
+     join bus_partitions p on p.topic = t.name
+     cross join lateral (
+       select l.at from bus_log l
+       where l.topic = p.topic and l.partition = p.partition order by l."offset" limit 1
+     ) oldest
+     where oldest.at < now() - t.retention_ms * interval '1 millisecond'
+   ), gone as (
+     delete from bus_log where ctid = any (array(
+       select l.ctid from expired e
        cross join lateral (
-         select l."offset", l.at from bus_log l
-         where l.topic = p.topic and l.partition = p.partition order by l."offset" limit 1
-       ) oldest
-       where oldest.at < now() - t.retention_ms * interval '1 millisecond'
-     ) e
-     where d.topic = e.topic and d.partition = e.partition
-       and d."offset" >= e."offset" and d."offset" < e."offset" + $1 and d.at < e.cutoff
+         select b.ctid, b.at from bus_log b
+         where b.topic = e.topic and b.partition = e.partition order by b."offset" limit $1
+       ) l
+       where l.at < e.cutoff))
      returning 1
    )
    select count(*)::int as count from gone`,

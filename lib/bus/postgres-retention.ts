@@ -2,8 +2,8 @@ import { type Database, withTransaction } from "../database.ts";
 import { createPoller, type Poller } from "../poller.ts";
 import { deleteExpiredEntries } from "./postgres-bus.store.ts";
 
-/** Rows of each partition that one step deletes: some 20 ms of work, so that nobody waits behind it. */
-const STEP_MAX = 2_000;
+/** Rows of each partition that one step deletes: at 20 us a row 60 ms for a topic of six partitions. */
+const STEP_MAX = 500;
 
 /** Deletes the messages that outlived their topic's retention, in bounded steps. @returns how many went */
 export async function expireMessages(database: Database, stepMax = STEP_MAX): Promise<number> {
