@@ -142,9 +142,13 @@ export class Engine<I extends Instance, Tx> {
   }
 
   private async saveBatch(changes: readonly Change<I>[]): Promise<boolean[]> {
-    const saved = await this.ports.store.saveAlone([...changes].sort(byId));
-    this.settle(changes.filter(({ after }) => saved.has(after.id)));
-    return changes.map(({ after }) => saved.has(after.id));
+    // Of two changes to one instance the later was made from what the earlier replaces: a conflict as any other.
+    const first = new Map<string, Change<I>>();
+    for (const change of changes) if (!first.has(change.after.id)) first.set(change.after.id, change);
+    const saved = await this.ports.store.saveAlone([...first.values()].sort(byId));
+    const through = new Set([...first.values()].filter(({ after }) => saved.has(after.id)));
+    this.settle([...through]);
+    return changes.map((change) => through.has(change));
   }
 
   private settle(changes: readonly Change<I>[]): void {
@@ -152,7 +156,9 @@ export class Engine<I extends Instance, Tx> {
     if (changes.length === 0) return;
     for (const { after } of changes) this.remember(nextVersion(after));
     observer.saved?.(changes);
-    const ended = changes.map(({ after }) => after).filter((instance) => this.protocol.hasEnded(instance));
+    const ended = changes
+      .filter(({ before, after }) => this.protocol.hasEnded(after) && !this.protocol.hasEnded(before))
+      .map(({ after }) => after);
     if (ended.length > 0) observer.ended?.(ended);
   }
 
@@ -190,8 +196,9 @@ export class Engine<I extends Instance, Tx> {
       const soFar = folded.get(id);
       const outcome = this.protocol.advance(soFar?.change.after ?? before, input, this.ports.now());
       if (!outcome.changed) continue;
-      const published = [...(soFar?.change.published ?? []), ...outcome.effects.filter(isPublish)];
-      folded.set(id, { change: { before, after: outcome.instance, published }, effects: outcome.effects });
+      const effects = [...(soFar?.effects ?? []), ...outcome.effects];
+      const published = effects.filter(isPublish);
+      folded.set(id, { change: { before, after: outcome.instance, published }, effects });
     }
     return [...folded.values()].sort((a, b) => byId(a.change, b.change));
   }
