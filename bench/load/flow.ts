@@ -1,0 +1,23 @@
+/** One kind of order, done over and over by the loops of a load process. */
+export interface Flow {
+  /** From the first byte to the confirmed order. @throws when it ends in any other way */
+  place(basket: Basket): Promise<Placed>;
+  /** True when an end was noticed by polling at least once. */
+  polled(): boolean;
+  close(): Promise<void>;
+}
+
+export interface Basket {
+  /** Of the loop that places it. */
+  readonly loop: number;
+  /** Bought once. */
+  readonly first: string;
+  /** Bought twice. */
+  readonly second: string;
+}
+
+export interface Placed {
+  readonly orderId: string;
+  /** Until the order was accepted, where that is a moment of its own. */
+  readonly acceptMs?: number;
+}

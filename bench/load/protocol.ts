@@ -1,0 +1,73 @@
+/** What the bench and its load processes tell each other. */
+
+export type Variant = "uniform" | "hot";
+
+export interface Cell {
+  readonly variant: Variant;
+  /** Orders in flight, in a closed loop: the next one begins when one has ended. */
+  readonly concurrency: number;
+}
+
+/** Orders through the public API. */
+export interface ApiTarget {
+  readonly kind: "api";
+  readonly url: string;
+  readonly tokens: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+/** The same rows by plain SQL. */
+export interface FloorTarget {
+  readonly kind: "floor";
+  readonly url: string;
+  readonly customerIds: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+export type Target = ApiTarget | FloorTarget;
+
+export interface LoadRequest {
+  readonly cell: Cell;
+  readonly warmSeconds: number;
+  /** Measures for this time, or until so many orders have ended. */
+  readonly until: { readonly seconds: number } | { readonly orders: number };
+}
+
+export interface Quantiles {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+/** An order that ended well, with its two products: one unit of the first, two of the second. */
+export type FinishedOrder = readonly [orderId: string, first: string, second: string];
+
+export interface LoadResult {
+  readonly seconds: number;
+  /** Ended within the measured time. */
+  readonly orders: number;
+  /** Milliseconds from the request to the order being confirmed. */
+  readonly latency: Quantiles;
+  /** Milliseconds from the request to 202; none for the floor. */
+  readonly accept?: Quantiles;
+  readonly errors: number;
+  readonly errorSamples: readonly string[];
+  /** How the end was noticed. */
+  readonly polled: boolean;
+  /** All that ended, also before and after the measured time. */
+  readonly finished: readonly FinishedOrder[];
+}
+
+export type ToLoad =
+  | { readonly kind: "open"; readonly target: Target }
+  | { readonly kind: "run"; readonly request: LoadRequest };
+
+export type FromLoad =
+  | { readonly kind: "opened" }
+  /** The warm-up is over; the loops go on. */
+  | { readonly kind: "measuring" }
+  /** The measured time is over; orders in flight are still being finished. */
+  | { readonly kind: "measured" }
+  | { readonly kind: "result"; readonly result: LoadResult }
+  | { readonly kind: "failed"; readonly message: string };

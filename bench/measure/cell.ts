@@ -1,0 +1,92 @@
+import type { LoadDriver } from "../load/driver.ts";
+import type { Cell, FinishedOrder, LoadRequest, LoadResult } from "../load/protocol.ts";
+import type { Counters, Meter } from "./counters.ts";
+import { residentMb, shareOfMachine } from "./processes.ts";
+
+/** What an order cost, on average over the measured time. */
+export interface Costs {
+  /** SQL statements that the services sent; undefined for the floor. */
+  readonly statements?: number;
+  readonly commits?: number;
+  /** Commits that PostgreSQL saw, of everybody. */
+  readonly serverCommits: number;
+  readonly walBytes: number;
+  /** Of the services, or of the floor's process. */
+  readonly nodeCpuMs: number;
+  readonly postgresCpuMs: number;
+  /** Of the process that sends the requests; undefined for the floor, which sends none. */
+  readonly clientCpuMs?: number;
+}
+
+export interface Measured extends Omit<LoadResult, "finished"> {
+  readonly ordersPerSecond: number;
+  readonly perOrder: Costs;
+  readonly residentMb: number;
+  /** Part of the machine, 0 to 1, that programs other than the bench's used meanwhile. */
+  readonly othersShare: number;
+  /** Part of the machine that nobody used. */
+  readonly idleShare: number;
+}
+
+export interface Run {
+  readonly measured: Measured;
+  readonly finished: readonly FinishedOrder[];
+}
+
+/** Runs one cell's load and reads all counters at the edges of its measured time. */
+export async function runCell(
+  load: LoadDriver,
+  meter: Meter,
+  request: LoadRequest,
+  kind: "api" | "floor",
+): Promise<Run> {
+  const edges: Promise<Counters>[] = [];
+  const mark = () => void edges.push(meter.read(load.pid));
+  const { finished, ...result } = await load.run(request, mark, mark);
+  const [before, after] = await Promise.all(edges);
+  if (before === undefined || after === undefined) throw new Error("the load process told no edges");
+  return { measured: measuredOf(kind, result, before, after, meter.servicePids()), finished };
+}
+
+function measuredOf(
+  kind: "api" | "floor",
+  result: Omit<LoadResult, "finished">,
+  before: Counters,
+  after: Counters,
+  servicePids: readonly number[],
+): Measured {
+  const per = (read: (counters: Counters) => number) => (read(after) - read(before)) / result.orders;
+  const elapsedMs = after.atMs - before.atMs;
+  const shareOf = (read: (counters: Counters) => number) =>
+    shareOfMachine(read(after) - read(before), elapsedMs);
+  const ours = shareOf(({ cpu }) => cpu.services + cpu.load + cpu.postgres);
+  const busy = shareOf(({ cpu }) => cpu.busy);
+  const common = {
+    serverCommits: per(({ serverCommits }) => serverCommits),
+    walBytes: per(({ walBytes }) => walBytes),
+    postgresCpuMs: per(({ cpu }) => cpu.postgres),
+  };
+  const perOrder =
+    kind === "floor"
+      ? { ...common, nodeCpuMs: per(({ cpu }) => cpu.load) }
+      : {
+          ...common,
+          statements: per(({ statements }) => statements),
+          commits: per(({ commits }) => commits),
+          nodeCpuMs: per(({ cpu }) => cpu.services),
+          clientCpuMs: per(({ cpu }) => cpu.load),
+        };
+  return {
+    ...result,
+    ordersPerSecond: result.orders / result.seconds,
+    perOrder,
+    residentMb: residentMb(servicePids),
+    // Both are measured in ticks: a little below zero is zero.
+    othersShare: Math.max(0, busy - ours),
+    idleShare: Math.max(0, 1 - busy),
+  };
+}
+
+export function nameOf({ variant, concurrency }: Cell): string {
+  return `${variant} c=${concurrency}`;
+}

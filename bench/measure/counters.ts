@@ -1,0 +1,68 @@
+import pg from "pg";
+import type { System } from "../system.ts";
+import { type CpuTimes, cpuTimes, variableOf } from "./processes.ts";
+
+/** Everything that is counted at both edges of a measured time. */
+export interface Counters {
+  readonly atMs: number;
+  readonly cpu: CpuTimes;
+  /** As the services count them; without the bus, which has no counters. */
+  readonly statements: number;
+  readonly commits: number;
+  /** As PostgreSQL counts them, all databases; sessions report about once a second. */
+  readonly serverCommits: number;
+  readonly walBytes: number;
+}
+
+export interface Meter {
+  read(loadPid: number): Promise<Counters>;
+  servicePids(): readonly number[];
+  close(): Promise<void>;
+}
+
+const SERVER = `
+  select (select sum(xact_commit) from pg_stat_database)::float8 as commits,
+         pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as wal`;
+
+export async function openMeter(system: System): Promise<Meter> {
+  const client = new pg.Client({ connectionString: system.urlOf("postgres") });
+  client.on("error", () => undefined);
+  await client.connect();
+  const servicePids = Object.values(system.demo.pids);
+  const metricsUrls = internalUrls(system, servicePids);
+  return {
+    async read(load) {
+      const atMs = performance.now();
+      const cpu = cpuTimes({ services: servicePids, load, postgres: system.postgresPid });
+      const [{ rows }, ...texts] = await Promise.all([
+        client.query<{ commits: number; wal: number }>(SERVER),
+        ...metricsUrls.map(async (url) => (await fetch(url)).text()),
+      ]);
+      const text = texts.join("\n");
+      return {
+        atMs,
+        cpu,
+        statements: sumOf(text, "holdfast_database_statements_total"),
+        commits: sumOf(text, "holdfast_database_commits_total"),
+        serverCommits: rows[0]?.commits ?? 0,
+        walBytes: rows[0]?.wal ?? 0,
+      };
+    },
+    servicePids: () => servicePids,
+    close: () => client.end(),
+  };
+}
+
+/** The demo file names the gateway's internal port; each other process was started with one of its own. */
+function internalUrls({ demo }: System, pids: readonly number[]): string[] {
+  if (pids.length === 1) return [`${demo.internal}/metrics`];
+  const ports = pids.map((pid) => variableOf(pid, "INTERNAL_PORT")).filter((port) => port !== undefined);
+  const { hostname } = new URL(demo.internal);
+  return ports.map((port) => `http://${hostname}:${port}/metrics`);
+}
+
+/** Of one metric, over all labels. */
+export function sumOf(text: string, name: string): number {
+  const lines = text.matchAll(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)`, "gm"));
+  return [...lines].reduce((total, [, value]) => total + Number(value), 0);
+}

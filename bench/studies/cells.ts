@@ -1,0 +1,88 @@
+import { prepareApi, prepareFloor } from "../data.ts";
+import { type LoadDriver, startLoad } from "../load/driver.ts";
+import type { Cell } from "../load/protocol.ts";
+import { type Measured, nameOf, runCell } from "../measure/cell.ts";
+import { checkFloor, checkSystem, type Violations } from "../measure/check.ts";
+import { type Meter, openMeter } from "../measure/counters.ts";
+import { pgbench, runPgbench } from "../measure/pgbench.ts";
+import type { BenchOptions } from "../options.ts";
+import { cellsReport, progressLine } from "../report/cells-report.ts";
+import type { System } from "../system.ts";
+import type { StudyContext, StudyResult } from "./study.ts";
+
+export interface Side {
+  readonly measured: Measured;
+  readonly violations: Violations;
+}
+
+export interface CellRun {
+  readonly cell: Cell;
+  readonly ours: Side;
+  readonly floor?: Side;
+  readonly pgbenchPerSecond?: number;
+}
+
+interface Bench {
+  readonly system: System;
+  readonly options: BenchOptions;
+  readonly meter: Meter;
+  readonly api: LoadDriver;
+  readonly floor?: { readonly load: LoadDriver; readonly url: string };
+}
+
+/** Every cell `runs` times over, ours and the floor one right after the other: both meet the same neighbours. */
+export async function studyCells({ options, start, progress }: StudyContext): Promise<StudyResult> {
+  const bench = await openBench(await start(), options);
+  const runs: CellRun[] = [];
+  try {
+    for (let round = 1; round <= options.runs; round += 1) {
+      for (const cell of options.cells) {
+        const run = await runBoth(bench, cell);
+        runs.push(run);
+        progress(progressLine(run));
+      }
+    }
+  } finally {
+    bench.api.stop();
+    bench.floor?.load.stop();
+    await bench.meter.close();
+  }
+  return { report: cellsReport(runs), complaints: runs.flatMap(complaintsOf), data: runs };
+}
+
+async function openBench(system: System, options: BenchOptions): Promise<Bench> {
+  const target = await prepareApi(system);
+  const floor = options.floor ? await prepareFloor(system) : undefined;
+  return {
+    system,
+    options,
+    meter: await openMeter(system),
+    api: await startLoad(target),
+    floor: floor && { load: await startLoad(floor), url: floor.url },
+  };
+}
+
+async function runBoth(bench: Bench, cell: Cell): Promise<CellRun> {
+  const { system, options, meter, api, floor } = bench;
+  const { warmSeconds, seconds } = options;
+  const request = { cell, warmSeconds, until: { seconds } };
+  const run = await runCell(api, meter, request, "api");
+  const ours = { measured: run.measured, violations: await checkSystem(system, run.finished) };
+  if (floor === undefined) return { cell, ours };
+  const { measured, finished } = await runCell(floor.load, meter, request, "floor");
+  const side = { measured, violations: await checkFloor(floor.url, finished) };
+  if (!options.pgbench || pgbench === undefined) return { cell, ours, floor: side };
+  const rate = await runPgbench(pgbench, floor.url, system.dataDir, cell, options);
+  return { cell, ours, floor: side, pgbenchPerSecond: rate };
+}
+
+/** What is not right about a run, in words. */
+function complaintsOf({ cell, ours, floor }: CellRun): string[] {
+  const of = (who: string, { measured, violations }: Side) => [
+    ...violations.map((one) => `${nameOf(cell)}, ${who}: ${one}`),
+    ...(measured.errors > 0
+      ? [`${nameOf(cell)}, ${who}: ${measured.errors} errors, such as ${measured.errorSamples.join(" | ")}`]
+      : []),
+  ];
+  return [...of("ours", ours), ...(floor ? of("floor", floor) : [])];
+}

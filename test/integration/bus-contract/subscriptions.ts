@@ -1,0 +1,90 @@
+import { randomUUID } from "node:crypto";
+import { messagesFor, Receipts, totalLag } from "../../support/bus-group.ts";
+import { until } from "../../support/until.ts";
+import type { BusFixture } from "../bus.contract.ts";
+
+export function describeSubscriptions(fixture: BusFixture): void {
+  describe("a subscription", () => {
+    it("pauses one topic or all, and resumes without a loss", async () => {
+      const { test, bus } = fixture;
+      const one = await test.createTopic(bus);
+      const two = await test.createTopic(bus);
+      const { receipts, subscription } = await test.join(bus, [one, two]);
+      subscription.pause(one);
+      const paused = messagesFor(one, 30);
+      const flowing = messagesFor(two, 30);
+      await bus.publish([...paused, ...flowing]);
+      await until("the other topic flows", () => receipts.hasAll(flowing));
+      expect(receipts.all.some((message) => message.topic === one)).toBe(false);
+      subscription.pause();
+      subscription.resume(one);
+      const held = messagesFor(two, 30);
+      await bus.publish(held);
+      await until("the first topic flows", () => receipts.hasAll(paused));
+      expect(receipts.hasAll(held)).toBe(false);
+      subscription.resume();
+      await until("all flow", () => receipts.hasAll(held));
+      expect(receipts.all).toHaveLength(90);
+    });
+
+    it("waits for a topic that does not exist yet", async () => {
+      const { test, bus } = fixture;
+      const name = `test.${randomUUID()}`;
+      const receipts = new Receipts();
+      const subscription = await bus.subscribe({
+        group: test.group,
+        topics: [name],
+        batchSizeMax: 10,
+        handler: async (messages) => receipts.add(messages),
+      });
+      expect(subscription.state()).not.toBe("running");
+      const others = test.openBus();
+      await others.ensureTopics([{ name, partitions: 2, retentionMs: 60_000 }]);
+      const messages = messagesFor(name, 20);
+      await others.publish(messages);
+      await until("all arrive", () => receipts.hasAll(messages));
+      expect(subscription.state()).toBe("running");
+    });
+
+    it("says how far behind its group is", async () => {
+      const { test, bus } = fixture;
+      const topic = await test.createTopic(bus, 2);
+      const messages = messagesFor(topic, 40);
+      await bus.publish(messages);
+      expect(await totalLag(bus, test.group, topic)).toBe(40);
+      let open = false;
+      const { subscription } = await test.join(bus, [topic], {
+        retryDelayMs: 50,
+        retryDelayMaxMs: 100,
+        handler: async () => {
+          if (!open) throw new Error("closed");
+        },
+      });
+      expect(await totalLag(bus, test.group, topic)).toBe(40);
+      open = true;
+      await until("nothing is left", async () => (await totalLag(bus, test.group, topic)) === 0);
+      await subscription.stop();
+      await bus.publish(messagesFor(topic, 7));
+      const lag = await bus.lag(test.group, [topic]);
+      expect(lag.map(({ partition }) => partition)).toEqual([0, 1]);
+      expect(lag.reduce((sum, one) => sum + one.lag, 0)).toBe(7);
+    });
+  });
+
+  describe("topics", () => {
+    it("are created once, however many start at the same time", async () => {
+      const { test, bus } = fixture;
+      const topics = [3, 1, 2].map((partitions) => ({
+        name: `test.${randomUUID()}`,
+        partitions,
+        retentionMs: 1_000 * 3_600 * partitions,
+      }));
+      const buses = [bus, test.openBus(), test.openBus()];
+      await Promise.all(buses.map((one) => one.ensureTopics(topics)));
+      await bus.ensureTopics(topics);
+      const names = topics.map((topic) => topic.name);
+      const described = await bus.describeTopics([...names, "test.no-such-topic"]);
+      expect(described).toEqual(topics.sort((a, b) => (a.name < b.name ? -1 : 1)));
+    });
+  });
+}

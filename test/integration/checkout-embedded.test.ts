@@ -1,0 +1,3 @@
+import { checkout } from "./checkout.suite.ts";
+
+describe("checkout in one process on PostgreSQL", () => checkout("embedded"));

@@ -1,0 +1,25 @@
+/**
+ * What a customer, an operator of the bus and a careless or hostile client can do to the system that placing orders
+ * involves, seen from outside: by its API, its bus and its databases. The same on both ways to run it.
+ */
+import { auditSystem } from "../support/audit.ts";
+import type { Mode } from "../support/system.ts";
+import { useSystem } from "../support/use-system.ts";
+import { idempotency } from "./checkout-idempotency.suite.ts";
+import { badInput } from "./checkout-input.suite.ts";
+import { messages } from "./checkout-messages.suite.ts";
+import { outcomes } from "./checkout-outcomes.suite.ts";
+import { scarcity } from "./checkout-scarcity.suite.ts";
+
+export function checkout(mode: Mode): void {
+  const shared = useSystem(mode);
+  describe("an order", () => outcomes(shared));
+  describe("scarce stock", () => scarcity(shared));
+  describe("an Idempotency-Key", () => idempotency(shared));
+  describe("a message on the bus", () => messages(shared));
+  describe("bad input", () => badInput(shared));
+
+  test("after all of that the audit finds nothing wrong", async () => {
+    await expect(auditSystem(shared().system.sql)).resolves.toEqual([]);
+  });
+}

@@ -1,0 +1,49 @@
+import { Agent, type IncomingHttpHeaders, request } from "node:http";
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly text: string;
+  /** The parsed body; undefined when it is not JSON. */
+  readonly body: Record<string, unknown> | undefined;
+}
+
+export interface HttpRequest {
+  readonly method?: string;
+  /** A list sends the header once for each of its values. */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  readonly body?: string | Buffer;
+  readonly agent?: Agent;
+}
+
+/** One request, as raw as a test needs it: fetch would join repeated headers and mend paths. */
+export function http(
+  url: string,
+  { method = "GET", headers = {}, body, agent }: HttpRequest = {},
+): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, agent: agent ?? new Agent() }, (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
+      incoming.on("error", reject);
+      incoming.on("end", () => {
+        const text = Buffer.concat(chunks).toString();
+        const { statusCode: status = 0, headers: received } = incoming;
+        resolve({ status, headers: received, text, body: parsed(text) });
+      });
+    });
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined) outgoing.setHeader(name, value);
+    }
+    outgoing.on("error", reject);
+    outgoing.end(body);
+  });
+}
+
+function parsed(text: string): HttpAnswer["body"] {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

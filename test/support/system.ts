@@ -1,0 +1,209 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { Agent } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { type DemoFile, readDemoFile } from "../../scripts/demo/demo-file.ts";
+import type { Person } from "../../scripts/demo/tokens.ts";
+import { exists, findOnPath } from "../../scripts/parts/process.ts";
+import { type DemoProcess, startDemo } from "./demo-process.ts";
+import { type HttpAnswer, http } from "./http.ts";
+import { until } from "./until.ts";
+
+/** "embedded": one process and PostgreSQL. "stack": a process per service, PostgreSQL, NATS and Apache Kafka. */
+export type Mode = "embedded" | "stack";
+export type SystemDatabase = "order" | "product" | "customer" | "saga" | "bus";
+
+export interface SystemOptions {
+  readonly mode: Mode;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface ApiRequest {
+  readonly method?: string;
+  /** Whose token is sent; the customer's when left out. */
+  readonly as?: Person;
+  /** In place of that token's header; null sends none. */
+  readonly authorization?: string | null;
+  /** Idempotency-Key; a list sends the header that often. */
+  readonly key?: string | readonly string[];
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  readonly body?: unknown;
+  /** In place of the body as JSON. */
+  readonly raw?: string;
+  readonly timeoutMs?: number;
+}
+
+export type Sql = <Row extends object>(
+  database: SystemDatabase,
+  text: string,
+  values?: readonly unknown[],
+) => Promise<Row[]>;
+
+const stackDir = join(__dirname, "..", "..", ".stack");
+const goneMsMax = 20_000;
+
+/** The real system, started as a user starts it: only its API, its databases and its processes are touched. */
+export class System {
+  readonly mode: Mode;
+  readonly dataDir: string;
+  readonly #env: NodeJS.ProcessEnv;
+  readonly #agent = new Agent({ keepAlive: true });
+  readonly #pools = new Map<string, pg.Pool>();
+  readonly #outputs: (() => string)[] = [];
+  #process: DemoProcess;
+  #demo: DemoFile | undefined;
+
+  constructor({ mode, env = {} }: SystemOptions) {
+    this.mode = mode;
+    this.#env = env;
+    this.dataDir = mkdtempSync(join(tmpdir(), `holdfast-${mode}-`));
+    this.#process = this.#launch();
+  }
+
+  #launch(): DemoProcess {
+    const script = this.mode === "embedded" ? "start.ts" : "stack.ts";
+    const launched = startDemo({ command: [script], dataDir: this.dataDir, env: this.#env });
+    this.#outputs.push(launched.output);
+    return launched;
+  }
+
+  async ready(): Promise<this> {
+    this.#demo = await this.#process.ready();
+    return this;
+  }
+
+  /** Addresses, tokens and process ids as the demo file has them now. */
+  get demo(): DemoFile {
+    const demo = readDemoFile(this.dataDir) ?? this.#demo;
+    if (demo === undefined) throw new Error("the system was never ready");
+    return demo;
+  }
+
+  /** All that its processes have printed, over all starts. */
+  output(): string {
+    return this.#outputs.map((output) => output()).join("");
+  }
+
+  async api(path: string, request: ApiRequest = {}): Promise<HttpAnswer> {
+    const { as = "customer", key, body, raw, timeoutMs = 20_000 } = request;
+    const { api, tokens } = this.demo;
+    const authorization =
+      request.authorization === undefined ? `Bearer ${tokens[as]}` : request.authorization;
+    const text = raw ?? (body === undefined ? undefined : JSON.stringify(body));
+    const headers = {
+      ...(authorization !== null && { authorization }),
+      ...(text !== undefined && { "content-type": "application/json" }),
+      ...(key !== undefined && { "idempotency-key": key }),
+      ...request.headers,
+    };
+    const method = request.method ?? (text === undefined ? "GET" : "POST");
+    return withDeadline(
+      timeoutMs,
+      path,
+      http(api + path, { method, headers, body: text, agent: this.#agent }),
+    );
+  }
+
+  readonly sql: Sql = async (database, text, values = []) => {
+    const url = this.demo.databases.order.replace(/_order$/, `_${database}`);
+    const pool = this.#pools.get(url) ?? new pg.Pool({ connectionString: url, max: 2 });
+    if (!this.#pools.has(url)) {
+      this.#pools.set(url, pool);
+      // A server that is stopped says so to idle connections too.
+      pool.on("error", () => undefined);
+    }
+    return (await pool.query(text, [...values])).rows;
+  };
+
+  /** Sends the signal to one of its processes and waits until that is gone. */
+  async kill(name: string, signal: NodeJS.Signals): Promise<void> {
+    const pid = this.mode === "embedded" ? this.#process.process.pid : this.demo.pids[name];
+    if (pid === undefined || pid === 0) throw new Error(`there is no process ${name}`);
+    process.kill(pid, signal);
+    await until(`${name} is gone`, () => !exists(pid), { timeoutMs: goneMsMax });
+    if (this.mode === "embedded") await this.#process.ended();
+  }
+
+  /** The next process under that name, once the demo file tells of it. */
+  async replaced(name: string, pid: number): Promise<number> {
+    return until(
+      `${name} runs again`,
+      () => {
+        const now = this.demo.pids[name] ?? 0;
+        return now !== pid && exists(now) ? now : undefined;
+      },
+      { timeoutMs: 30_000 },
+    );
+  }
+
+  /** After its one process was killed: begins a new start on the same data, without waiting until it is ready. */
+  relaunch(): void {
+    this.#process = this.#launch();
+  }
+
+  async restart(): Promise<void> {
+    this.relaunch();
+    await this.ready();
+  }
+
+  /** Stops everything; answers the exit code. Idempotent. */
+  async stop(): Promise<number | NodeJS.Signals> {
+    await Promise.all([...this.#pools.values()].map((pool) => pool.end()));
+    this.#pools.clear();
+    this.#agent.destroy();
+    const { exitCode, signalCode } = this.#process.process;
+    const code = exitCode ?? signalCode ?? (await this.#process.end("SIGTERM"));
+    rmSync(this.dataDir, { recursive: true, force: true });
+    return code;
+  }
+}
+
+/** Starts it and waits until it is ready; what a failed start leaves behind is stopped. */
+export async function startSystem(options: SystemOptions): Promise<System> {
+  const system = new System(options);
+  try {
+    return await system.ready();
+  } catch (error) {
+    await system.stop();
+    throw error;
+  }
+}
+
+async function withDeadline<Result>(timeMs: number, what: string, work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${timeMs} ms`)), timeMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+    // Nobody waits for it any more when it was late.
+    work.catch(() => undefined);
+  }
+}
+
+/** What this machine lacks for the real stack; undefined when it has all of it. */
+function missingForStack(): string | undefined {
+  const { JAVA_HOME: home } = process.env;
+  const java = (home ? findOnPath("java", join(home, "bin")) : undefined) ?? findOnPath("java");
+  if (java === undefined) return "Java 17 (java not found on PATH)";
+  const hasKafka = existsSync(join(stackDir, "kafka", "libs"));
+  if (!hasKafka && findOnPath("mvn") === undefined) return "Maven (mvn not found on PATH)";
+  const programs = ["nats-server", "pip", "pip3", "go"];
+  const hasNats = existsSync(join(stackDir, "nats")) || programs.some((name) => findOnPath(name));
+  return hasNats ? undefined : "nats-server, pip or Go";
+}
+
+/** A group of tests on the real stack: skipped aloud where the machine lacks it, failed there in CI. */
+export function describeOnStack(name: string, tests: () => void): void {
+  const missing = missingForStack();
+  if (missing === undefined) {
+    describe(name, tests);
+    return;
+  }
+  if (process.env.CI) throw new Error(`${name}: needs ${missing}`);
+  console.warn(`SKIPPED: ${name}: needs ${missing}`);
+  describe.skip(name, tests);
+}

@@ -1,0 +1,95 @@
+import { ServiceBroker } from "moleculer";
+import { METRICS } from "../../lib/metric-names.ts";
+import { metricsOf } from "../../lib/metrics.ts";
+import { renderPrometheus } from "../../lib/prometheus.ts";
+
+const brokerWith = (enabled: boolean) =>
+  new ServiceBroker({ logger: false, metrics: { enabled, collectProcessMetrics: false } });
+
+/** What a scrape would get. */
+async function scrape(broker: ServiceBroker): Promise<string[]> {
+  await metricsOf(broker).refresh();
+  return renderPrometheus(broker.metrics).split("\n");
+}
+
+test("every metric is on the page from the start, and nothing of Moleculer's own", async () => {
+  const broker = brokerWith(true);
+  metricsOf(broker);
+  const page = await scrape(broker);
+  for (const [name, { type }] of Object.entries(METRICS)) expect(page).toContain(`# TYPE ${name} ${type}`);
+  expect(page.filter((line) => line.includes("moleculer"))).toEqual([]);
+  expect(page).toContain("oms_orders_created_total 0");
+});
+
+test("counts add up, by label", async () => {
+  const broker = brokerWith(true);
+  const metrics = metricsOf(broker);
+  metrics.sagaStarted("CREATE_ORDER", 3);
+  metrics.sagaStarted("CREATE_ORDER");
+  metrics.sagaCompleted("CREATE_ORDER", "completed", 2);
+  metrics.eventsProcessed("oms.orders.events", "ORDER_CREATED", "done", 5);
+  metrics.consumerLag("oms.orders.events", 3, 17);
+  metrics.outboxPublished("order", 10, 0.02);
+  metrics.ordersCreated(4);
+  const page = await scrape(broker);
+  expect(page).toContain('oms_saga_started_total{type="CREATE_ORDER"} 4');
+  expect(page).toContain('oms_saga_completed_total{type="CREATE_ORDER",result="completed"} 2');
+  expect(page).toContain(
+    'oms_events_processed_total{topic="oms.orders.events",type="ORDER_CREATED",result="done"} 5',
+  );
+  expect(page).toContain('oms_consumer_lag{topic="oms.orders.events",partition="3"} 17');
+  expect(page).toContain('oms_outbox_published_total{service="order"} 10');
+  expect(page).toContain("oms_orders_created_total 4");
+});
+
+test("a histogram has cumulative buckets, a sum and a count", async () => {
+  const broker = brokerWith(true);
+  for (const seconds of [0.004, 0.2, 120]) metricsOf(broker).sagaDuration("CREATE_ORDER", seconds);
+  const page = (await scrape(broker)).filter((line) => line.startsWith("oms_saga_duration_seconds"));
+  const bucket = (le: string) => `oms_saga_duration_seconds_bucket{type="CREATE_ORDER",le="${le}"}`;
+  expect(page).toEqual([
+    ...["0.001", "0.0025"].map((le) => `${bucket(le)} 0`),
+    ...["0.005", "0.01", "0.025", "0.05", "0.1"].map((le) => `${bucket(le)} 1`),
+    ...["0.25", "0.5", "1", "2.5", "5", "10", "30", "60"].map((le) => `${bucket(le)} 2`),
+    `${bucket("+Inf")} 3`,
+    'oms_saga_duration_seconds_sum{type="CREATE_ORDER"} 120.204',
+    'oms_saga_duration_seconds_count{type="CREATE_ORDER"} 3',
+  ]);
+});
+
+test("labels are escaped", async () => {
+  const broker = brokerWith(true);
+  metricsOf(broker).sagaStarted('a"b\\c\nd');
+  expect(await scrape(broker)).toContain(String.raw`oms_saga_started_total{type="a\"b\\c\nd"} 1`);
+});
+
+test("counters that others keep are read at a scrape, until their owner is gone", async () => {
+  const broker = brokerWith(true);
+  const counters = { statements: 5, commits: 2, rollbacks: 1 };
+  const stop = metricsOf(broker).watchDatabase("order", () => [counters, counters]);
+  expect(await scrape(broker)).toContain('holdfast_database_statements_total{database="order"} 10');
+  counters.statements = 6;
+  expect(await scrape(broker)).toContain('holdfast_database_statements_total{database="order"} 12');
+  stop();
+  counters.statements = 7;
+  expect(await scrape(broker)).toContain('holdfast_database_statements_total{database="order"} 12');
+});
+
+test("a collector that fails costs its own figures only", async () => {
+  const broker = brokerWith(true);
+  const metrics = metricsOf(broker);
+  metrics.collect(() => Promise.reject(new Error("away")));
+  metrics.collect(() => {
+    throw new Error("away");
+  });
+  metrics.collect(async () => metrics.sagaActive(7));
+  expect(await scrape(broker)).toContain("oms_saga_active 7");
+});
+
+test("a broker without metrics takes every call and does nothing", async () => {
+  const metrics = metricsOf(brokerWith(false));
+  metrics.sagaStarted("CREATE_ORDER");
+  metrics.sagaDuration("CREATE_ORDER", 1);
+  metrics.sagaActive(1);
+  await metrics.refresh();
+});
