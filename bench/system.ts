@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type DemoFile, readDemoFile } from "../scripts/demo/demo-file.ts";
+import { readClaim } from "../scripts/parts/claim.ts";
 import { guard, type StopStep, unguard } from "../scripts/parts/guard.ts";
 import { exists, lastLine, waitFor } from "../scripts/parts/process.ts";
 
@@ -14,6 +15,8 @@ export interface System {
   urlOf(database: string): string;
   /** Process id of PostgreSQL's postmaster. */
   readonly postgresPid: number;
+  /** Of NATS and Kafka, with --stack. */
+  readonly brokerPids: readonly number[];
   /** Where the services' process can be inspected, if that was wanted. */
   readonly inspectorUrl?: string;
   stop(): Promise<void>;
@@ -75,6 +78,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     postgresPid: Number(
       readFileSync(join(dataDir, "postgres/cluster/postmaster.pid"), "utf8").split("\n")[0],
     ),
+    brokerPids: ["nats", "kafka"].flatMap((name) => readClaim(join(dataDir, name, "claim.json"))?.pid ?? []),
     inspectorUrl: /ws:\/\/\S+/.exec(readFileSync(logFile, "utf8"))?.[0],
     stop,
   };

@@ -14,6 +14,8 @@ export interface Costs {
   /** Of the services, or of the floor's process. */
   readonly nodeCpuMs: number;
   readonly postgresCpuMs: number;
+  /** Of NATS and Kafka. */
+  readonly brokersCpuMs: number;
   /** Of the process that sends the requests; undefined for the floor, which sends none. */
   readonly clientCpuMs?: number;
 }
@@ -69,12 +71,13 @@ function measuredOf(
   const elapsedMs = after.atMs - before.atMs;
   const shareOf = (read: (counters: Counters) => number) =>
     shareOfMachine(read(after) - read(before), elapsedMs);
-  const ours = shareOf(({ cpu }) => cpu.services + cpu.load + cpu.postgres);
+  const ours = shareOf(({ cpu }) => cpu.services + cpu.load + cpu.postgres + cpu.brokers);
   const busy = shareOf(({ cpu }) => cpu.busy);
   const common = {
     serverCommits: per(({ serverCommits }) => serverCommits),
     walBytes: per(({ walBytes }) => walBytes),
     postgresCpuMs: per(({ cpu }) => cpu.postgres),
+    brokersCpuMs: per(({ cpu }) => cpu.brokers),
   };
   const perOrder =
     kind === "floor"

@@ -33,7 +33,12 @@ export async function openMeter(system: System): Promise<Meter> {
   return {
     async read(load) {
       const atMs = performance.now();
-      const cpu = cpuTimes({ services: servicePids, load, postgres: system.postgresPid });
+      const cpu = cpuTimes({
+        services: servicePids,
+        load,
+        postgres: system.postgresPid,
+        brokers: system.brokerPids,
+      });
       const [{ rows }, ...texts] = await Promise.all([
         client.query<{ commits: number; wal: number }>(SERVER),
         ...metricsUrls.map(async (url) => (await fetch(url)).text()),

@@ -9,6 +9,8 @@ export interface CpuTimes {
   readonly services: number;
   readonly load: number;
   readonly postgres: number;
+  /** NATS and Kafka, where they run. */
+  readonly brokers: number;
   /** Of the whole machine. */
   readonly busy: number;
 }
@@ -20,14 +22,26 @@ interface ProcessTimes {
   readonly children: number;
 }
 
-export function cpuTimes(pids: { services: readonly number[]; load: number; postgres: number }): CpuTimes {
-  const ownOf = (pid: number) => timesOf(pid)?.own ?? 0;
+export interface Pids {
+  readonly services: readonly number[];
+  readonly load: number;
+  readonly postgres: number;
+  readonly brokers: readonly number[];
+}
+
+export function cpuTimes(pids: Pids): CpuTimes {
   return {
-    services: pids.services.reduce((total, pid) => total + ownOf(pid), 0),
-    load: ownOf(pids.load),
+    services: cpuOf(pids.services),
+    load: cpuOf([pids.load]),
     postgres: withChildren(pids.postgres),
+    brokers: cpuOf(pids.brokers),
     busy: machineBusy(),
   };
+}
+
+/** Of processes that still run, all their threads. */
+export function cpuOf(pids: readonly number[]): number {
+  return pids.reduce((total, pid) => total + (timesOf(pid)?.own ?? 0), 0);
 }
 
 /** Sessions are children of the postmaster; those that have ended count in its own line. */

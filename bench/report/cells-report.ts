@@ -47,6 +47,7 @@ const COSTS: readonly (readonly [string, Read])[] = [
   ["WAL bytes", ours((one) => one.perOrder.walBytes)],
   ["Node ms", ours((one) => one.perOrder.nodeCpuMs)],
   ["PostgreSQL ms", ours((one) => one.perOrder.postgresCpuMs)],
+  ["brokers ms", ours((one) => one.perOrder.brokersCpuMs)],
   ["client ms", ours((one) => one.perOrder.clientCpuMs)],
   ["RSS MB", ours((one) => one.residentMb)],
   ["others %", ours((one) => 100 * one.othersShare)],
