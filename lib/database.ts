@@ -170,8 +170,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     gather(client);
     track(client.query("begin"));
     const result = await work(tx);
+    // Nothing was committed by a connection that ended before it heard of COMMIT.
+    if (broken) throw broken;
     const commit = client.query("commit");
-    commit.catch(() => undefined);
+    track(commit);
     outcomeOpen = true;
     for (const done of sent) await done;
     const outcome = await commit;
@@ -186,7 +188,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
       broken ??= error as Error;
       throw new CommitOutcomeUnknownError(database.name, { cause: error });
     }
-    if (!outcomeOpen) await client.query("rollback").catch((cause: Error) => onError(cause));
+    // The next transaction gets a connection with nothing in flight: pg believes a statement prepared as soon as it
+    // is sent, but PostgreSQL prepares none in a failed transaction.
+    if (outcomeOpen) await Promise.allSettled(sent);
+    else await client.query("rollback").catch((cause: Error) => onError(cause));
     counters.rollbacks += 1;
     throw asDatabaseError(error, database.name);
   } finally {

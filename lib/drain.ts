@@ -38,8 +38,12 @@ export function drain(): Middleware {
 
 async function runStage(broker: ServiceBroker, stage: DrainStage): Promise<void> {
   const due = [...(steps.get(broker) ?? [])].filter(([, step]) => step.stage === stage);
-  const running = due.map(([name, { run }]) =>
-    run().catch((err: unknown) => log(broker.logger, {}).error("could not drain", { step: name, err })),
-  );
+  const running = due.map(async ([name, { run }]) => {
+    try {
+      await run();
+    } catch (err) {
+      log(broker.logger, {}).error("could not drain", { step: name, err });
+    }
+  });
   await Promise.all(running);
 }

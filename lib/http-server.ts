@@ -1,6 +1,7 @@
 import type { Server } from "node:http";
 import type { ServiceBroker } from "moleculer";
 import { ConfigError } from "./config.ts";
+import { log } from "./logging.ts";
 
 export type PortSetting = "PORT" | "INTERNAL_PORT";
 
@@ -22,9 +23,17 @@ export interface ListenOptions {
 export async function listen(broker: ServiceBroker, server: Server, options: ListenOptions): Promise<number> {
   const { setting, port, host } = options;
   await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(refused(options, error)));
-    server.listen(port === "auto" ? 0 : port, host, resolve);
+    const onRefused = (error: NodeJS.ErrnoException) => reject(refused(options, error));
+    server.once("error", onRefused);
+    server.listen(port === "auto" ? 0 : port, host, () => {
+      server.off("error", onRefused);
+      resolve();
+    });
   });
+  // Later ones are passing failures to accept a connection (out of file descriptors): unheard they end the process.
+  server.on("error", (err) =>
+    log(broker.logger, {}).error("a connection could not be taken", { setting, err }),
+  );
   const address = server.address();
   const real = typeof address === "object" && address !== null ? address.port : 0;
   const known = ports.get(broker) ?? new Map<PortSetting, number>();
@@ -43,7 +52,7 @@ function refused({ setting, port, host }: ListenOptions, error: NodeJS.ErrnoExce
 
 /**
  * Stops accepting, lets the requests in hand finish, and cuts those that take longer than `waitMs`.
- * Idempotent. Kept-alive connections end with the answer in hand when it is written with `endsConnection`.
+ * Idempotent. A kept-alive connection ends with the answer in hand when its writer sees that nothing listens any more.
  */
 export async function close(server: Server, waitMs: number): Promise<void> {
   if (!server.listening) return;

@@ -8,7 +8,6 @@ import {
   markRefused,
   type PendingEvent,
   pendingEvents,
-  unblock,
 } from "./outbox.store.ts";
 import { claimBuckets, releaseBuckets } from "./outbox-buckets.store.ts";
 
@@ -72,12 +71,6 @@ export function createRelay(options: RelayOptions): Relay {
       database,
       events.map(({ position }) => position),
     );
-    const retried = events.filter(({ retryCount }) => retryCount > 0);
-    if (retried.length > 0)
-      await unblock(
-        database,
-        retried.map(({ position }) => position),
-      );
     options.onPublished(events, performance.now() - before);
   };
 
@@ -98,6 +91,11 @@ export function createRelay(options: RelayOptions): Relay {
     const sweep = performance.now() - sweptAt >= SWEEP_INTERVAL_MS;
     const events = await pendingEvents(database, sweep ? 0 : mark, buckets, batchSize);
     if (sweep) sweptAt = performance.now();
+    // Committed late, or held up by a refusal: only a sweep finds both, in their order.
+    if (events.some(({ behind }) => behind)) {
+      sweptAt = Number.NEGATIVE_INFINITY;
+      return true;
+    }
     const last = events.at(-1);
     if (!last) return false;
     try {

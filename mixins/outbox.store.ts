@@ -73,6 +73,8 @@ export interface PendingEvent {
   readonly retryCount: number;
   readonly type: string;
   readonly createdAtMs: number;
+  /** Its predecessor waits before the position that was asked from, and has to go first. */
+  readonly behind: boolean;
   readonly message: BusMessage;
 }
 
@@ -80,7 +82,11 @@ export interface PendingEvent {
 const PENDING = statement(
   "outbox_pending",
   `select d.position, d.bucket, d.retry_count, e.id, e.aggregate_id, e.event_type, e.topic,
-          e.payload::text as payload, e.headers, extract(epoch from e.created_at) * 1000 as created_at_ms
+          e.payload::text as payload, e.headers, extract(epoch from e.created_at) * 1000 as created_at_ms,
+          $1 > 0 and e.aggregate_version > 1 and exists (
+            select 1 from outbox_events p join outbox_delivery pd on pd.position = p.position
+            where p.aggregate_id = e.aggregate_id and p.aggregate_version = e.aggregate_version - 1
+              and p.position <= $1 and pd.status = 'PENDING') as behind
    from outbox_delivery d
    join outbox_events e on e.position = d.position
    left join outbox_blocked b on b.aggregate_id = e.aggregate_id
@@ -102,6 +108,7 @@ interface PendingRow {
   payload: string;
   headers: Record<string, string | null>;
   created_at_ms: string;
+  behind: boolean;
 }
 
 /** What waits in these buckets beyond a position, oldest first. */
@@ -119,6 +126,7 @@ export async function pendingEvents(
     retryCount: row.retry_count,
     type: row.event_type,
     createdAtMs: Number(row.created_at_ms),
+    behind: row.behind,
     message: {
       topic: row.topic,
       key: row.aggregate_id,
@@ -133,20 +141,17 @@ function present(headers: Record<string, string | null>): Record<string, string>
   return Object.fromEntries(entries);
 }
 
+// In one statement: a crash between the two would leave the aggregate waiting for ever behind an event that is out.
 const PUBLISHED = statement(
   "outbox_published",
-  `update outbox_delivery set status = 'PUBLISHED', published_at = now(), error_message = null
+  `with unblocked as (delete from outbox_blocked where position = any($1))
+   update outbox_delivery set status = 'PUBLISHED', published_at = now(), error_message = null
    where position = any($1) and status = 'PENDING'`,
 );
 
+/** What waited behind these events may go on. */
 export async function markPublished(database: Database, positions: readonly number[]): Promise<void> {
   await database.query(PUBLISHED, [positions]);
-}
-
-const UNBLOCK = statement("outbox_unblock", "delete from outbox_blocked where position = any($1)");
-
-export async function unblock(database: Database, positions: readonly number[]): Promise<void> {
-  await database.query(UNBLOCK, [positions]);
 }
 
 const REFUSED = statement(
@@ -179,7 +184,7 @@ export async function markRefused(
 
 const PENDING_COUNT = statement(
   "outbox_pending_count",
-  "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) some",
+  "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) pending",
 );
 
 /** How many events wait, counted up to 100,000. */

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { BusUnavailableError } from "../lib/bus/bus.ts";
 import { type Config, ConfigError, loadConfig } from "../lib/config.ts";
 import { DatabaseNewerError, MigrationChangedError, MigrationError } from "../migrations/errors.ts";
 import { AlreadyRunningError } from "./demo/lock.ts";
@@ -14,6 +15,7 @@ const wrongSetting = [ConfigError, PortTakenError, UsageError];
 /** Failures whose message says all there is to say; a stack would only hide it. */
 const plain = [
   AlreadyRunningError,
+  BusUnavailableError,
   DatabaseNewerError,
   MigrationChangedError,
   MigrationError,

@@ -43,12 +43,17 @@ async function startProcesses(
     const port = name === "gateway" ? env.INTERNAL_PORT : String(await freePort());
     envs.set(name, { ...env, INTERNAL_PORT: port });
   }
-  const supervisor = await supervise({
+  const supervisor = supervise({
     services,
     envOf: (name) => envs.get(name) ?? env,
     report: context.progress,
     onReplaced: pidsChanged,
     readyMsMax,
+    stopMsMax: context.config.SHUTDOWN_TIMEOUT_MS + 10_000,
   });
+  // From here on there are processes to stop, ready or not.
+  context.lifecycle.defer(supervisor.stop);
+  context.lifecycle.atExit(supervisor.kill);
+  await supervisor.ready();
   return { ...supervisor, internalPorts: [...envs.values()].map((one) => one.INTERNAL_PORT ?? "") };
 }

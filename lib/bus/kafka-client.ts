@@ -4,10 +4,13 @@ import { Kafka, type KafkaConfig, type LogEntry, logLevel } from "kafkajs";
 import { BusUnavailableError } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
 
-export interface KafkaConnection {
+export interface KafkaAddress {
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly logger: BusLogger;
+}
+
+export interface KafkaConnection extends KafkaAddress {
   readonly remains: Remains;
 }
 
@@ -41,7 +44,7 @@ export interface KafkaClient {
  * Each producer, consumer and admin gets a client of its own. kafkajs goes on after disconnect(): its retry loops
  * connect again and send what the caller has long given up. Without sockets they end, whatever they believe.
  */
-export function createKafkaClient({ brokers, clientId, logger }: KafkaConnection): KafkaClient {
+export function createKafkaClient({ brokers, clientId, logger }: KafkaAddress): KafkaClient {
   repairTimers();
   const sockets = new Set<Socket>();
   let severed = false;
@@ -66,15 +69,20 @@ export function createKafkaClient({ brokers, clientId, logger }: KafkaConnection
     kafka,
     sever() {
       severed = true;
-      for (const socket of sockets) socket.destroy();
+      // With an error, for kafkajs does not notice a socket that merely closes, and would wait for its answers.
+      for (const socket of sockets) socket.destroy(givenUp());
     },
   };
 }
 
 function refusingSocket(): Socket {
   const socket = new Socket();
-  process.nextTick(() => socket.destroy(new Error("this client was given up")));
+  process.nextTick(() => socket.destroy(givenUp()));
   return socket;
+}
+
+function givenUp(): Error {
+  return new Error("this client was given up");
 }
 
 /** kafkajs calls every broken connection an error and repeats it; what it means for us we report ourselves. */

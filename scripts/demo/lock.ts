@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { errorCode, exists } from "../parts/process.ts";
+import { errorCode } from "../parts/process.ts";
 
 /** Another start uses this data folder. */
 export class AlreadyRunningError extends Error {
@@ -28,8 +28,8 @@ export interface DataDirLock {
 }
 
 /**
- * Takes the data folder for this process. A lock whose process is gone
- * counts for nothing, also when its process id has been given to another program since.
+ * Takes the data folder for this process. A lock whose process is gone counts for nothing, also when its process
+ * id has been given to another program since.
  * @throws AlreadyRunningError
  */
 export function lockDataDir(dataDir: string): DataDirLock {
@@ -72,11 +72,16 @@ function removeStale(dataDir: string, file: string): void {
   const held = read(file);
   if (held === undefined) return;
   const [, pid = "0", birth, stopping] = /^(\d+) (.*?)( stopping)?$/.exec(held) ?? [];
-  if (exists(Number(pid)) && birthOf(Number(pid)) === birth)
+  if (birth && birthOf(Number(pid)) === birth)
     throw new AlreadyRunningError(dataDir, Number(pid), stopping !== undefined);
   // Moved aside rather than deleted: when another start was quicker, what we hold is its new lock, and it goes back.
   const aside = `${file}.${process.pid}.stale`;
-  renameSync(file, aside);
+  try {
+    renameSync(file, aside);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return;
+    throw error;
+  }
   if (read(aside) !== held) tryLink(aside, file);
   rmSync(aside, { force: true });
 }
@@ -90,11 +95,17 @@ function read(file: string): string | undefined {
   }
 }
 
-/** When the process was started, in whatever form the system tells it; empty when there is no such process. */
+/**
+ * When the process was started, in whatever form the system tells it; empty when there is no such process, or
+ * when it is dead and only waits to be collected by its parent.
+ */
 function birthOf(pid: number): string {
-  if (process.platform !== "linux")
-    return spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" }).stdout?.trim() ?? "";
-  // Field 22 of stat; the second one is the program's name in brackets and may hold spaces.
+  if (process.platform !== "linux") {
+    const { stdout } = spawnSync("ps", ["-o", "stat=,lstart=", "-p", String(pid)], { encoding: "utf8" });
+    return /^(?!Z)\S+\s+(.*)$/m.exec(stdout ?? "")?.[1]?.trim() ?? "";
+  }
+  // The second field of stat is the program's name in brackets, which may hold spaces; the state follows it.
   const stat = read(`/proc/${pid}/stat`) ?? "";
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? "" : (fields[19] ?? "");
 }

@@ -10,12 +10,18 @@ export interface SupervisorOptions {
   /** A process was replaced: its id is another one now. */
   readonly onReplaced: () => void;
   readonly readyMsMax: number;
+  /** A process that has not ended this long after SIGTERM is ended by force. */
+  readonly stopMsMax: number;
 }
 
 export interface Supervisor {
   pids(): Readonly<Record<string, number>>;
-  /** Stops the gateway, so that nothing new comes in, then all the others. */
+  /** Resolves once each of them has said that it is ready; rejects when one ends before. */
+  ready(): Promise<void>;
+  /** Stops the gateway, so that nothing new comes in, then all the others. Idempotent. */
   stop(): Promise<void>;
+  /** Ends them all without a word, for when there is no time left. */
+  kill(): void;
 }
 
 interface Child {
@@ -31,8 +37,8 @@ const backOffMaxMs = 5_000;
 /** Whoever ran this long has recovered: its next death is a new one. */
 const settledMs = 30_000;
 
-/** Runs each service in a process of its own and starts anew the one that dies. */
-export async function supervise(options: SupervisorOptions): Promise<Supervisor> {
+/** Runs each service in a process of its own and, once they were ready, starts anew the one that dies. */
+export function supervise(options: SupervisorOptions): Supervisor {
   let stopping = false;
   const restart = (child: Child, why: string) => {
     const waitMs = Math.min(backOffMaxMs, backOffMinMs * 2 ** child.restarts);
@@ -60,23 +66,23 @@ export async function supervise(options: SupervisorOptions): Promise<Supervisor>
   };
   const spawnChild = (name: ServiceName) => spawnService(name, options.envOf(name));
   const children = options.services.map((name): Child => ({ name, process: spawnChild(name), restarts: 0 }));
-  const stop = async () => {
-    stopping = true;
-    for (const child of children) clearTimeout(child.timer);
-    const [gateway, others] = [children.filter(isGateway), children.filter((child) => !isGateway(child))];
-    await Promise.all(gateway.map(stopChild));
-    await Promise.all(others.map(stopChild));
-  };
-  try {
-    await Promise.all(children.map((child) => firstReady(child, options.readyMsMax)));
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-  for (const child of children) watch(child);
   return {
     pids: () => Object.fromEntries(children.map((child) => [child.name, child.process.pid ?? 0])),
-    stop,
+    ready: async () => {
+      await Promise.all(children.map((child) => firstReady(child, options.readyMsMax)));
+      for (const child of children) watch(child);
+    },
+    stop: async () => {
+      stopping = true;
+      for (const child of children) clearTimeout(child.timer);
+      const stopAll = (some: Child[]) =>
+        Promise.all(some.map((child) => stopChild(child, options.stopMsMax)));
+      await stopAll(children.filter(isGateway));
+      await stopAll(children.filter((child) => !isGateway(child)));
+    },
+    kill: () => {
+      for (const child of children) child.process.kill("SIGKILL");
+    },
   };
 }
 
@@ -122,14 +128,18 @@ function firstReady(child: Child, timeoutMs: number): Promise<void> {
   });
 }
 
-/** Its own limit, SHUTDOWN_TIMEOUT_MS, ends it; so here is nothing but waiting. */
-function stopChild({ process }: Child): Promise<void> {
+/** It has a limit of its own for what is in hand; a process that is frozen does not even see that pass. */
+function stopChild({ process }: Child, timeoutMs: number): Promise<void> {
   return new Promise((resolve) => {
     if (hasEnded(process)) {
       resolve();
       return;
     }
-    process.once("exit", () => resolve());
+    const timer = setTimeout(() => process.kill("SIGKILL"), timeoutMs);
+    process.once("exit", () => {
+      clearTimeout(timer);
+      resolve();
+    });
     process.kill("SIGTERM");
   });
 }

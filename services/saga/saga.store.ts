@@ -187,7 +187,7 @@ export async function findSagaOf(
 
 const ACTIVE = statement(
   "saga_active_count",
-  "select count(*)::int as active from (select 1 from saga_instances where wake_at is not null limit 100000) some",
+  "select count(*)::int as active from (select 1 from saga_instances where wake_at is not null limit 100000) open",
 );
 
 /** Sagas that have not ended, counted up to 100,000. */
