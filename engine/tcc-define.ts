@@ -6,6 +6,8 @@
 export interface TccScope<Input> {
   readonly gid: string;
   readonly input: Input;
+  /** Why it is cancelled. */
+  readonly failure?: { readonly code: string; readonly message: string };
 }
 
 export interface TccOperation {

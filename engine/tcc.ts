@@ -172,14 +172,14 @@ class Move {
   }
 
   private effect(phase: TccPhase, { name, attempts }: TccParticipant): CallEffect {
-    const { id: gid, input } = this.instance;
+    const { id: gid, input, failure } = this.instance;
     const { action, params } = this.role(name).operations[phase];
     const token = `${phase}:${name}:${attempts}`;
     return {
       kind: "call",
       token,
       action,
-      params: params({ gid, input }),
+      params: params({ gid, input, failure }),
       timeoutMs: this.options.callTimeoutMs,
     };
   }

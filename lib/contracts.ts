@@ -238,7 +238,7 @@ export interface Actions {
     result: { orderId: string; status: OrderStatus };
   };
   "order.cancelPay": {
-    params: { gid: string; orderId: string };
+    params: { gid: string; orderId: string; reason?: Reason };
     result: { orderId: string; status: OrderStatus };
   };
   /** The semantic lock of a cancellation: -> cancelling. Answers what it was before. */
