@@ -1,4 +1,4 @@
-import type { CallEffect, Input, Outcome, Protocol, Reply } from "./protocol.ts";
+import type { CallEffect, Input, OperatorAction, Outcome, Protocol, Reply } from "./protocol.ts";
 import type { TccDefinition, TccParticipantDefinition, TccPhase } from "./tcc-define.ts";
 import type { NewTcc, TccFailure, TccInstance, TccParticipant, TccState } from "./tcc-instance.ts";
 
@@ -68,6 +68,8 @@ class Move {
   take(input: Input): Outcome<TccInstance> {
     if (this.phase() === undefined || input.kind === "event") return this.unchanged();
     if (input.kind === "timer") return this.takeTimer();
+    if (input.kind === "cancel") return this.cancelIfOpen(input.code, input.message);
+    if (input.kind === "operator") return this.operate(input.action);
     const call = this.owed().find(({ token }) => token === input.token);
     const name = input.token.split(":")[1] ?? "";
     if (!call) return this.unchanged();
@@ -86,6 +88,21 @@ class Move {
 
   outcome(durable: boolean, effects: readonly CallEffect[]): Outcome<TccInstance> {
     return { instance: this.instance, effects, changed: true, durable };
+  }
+
+  /** Only while nothing is decided. */
+  private cancelIfOpen(code: string, message: string): Outcome<TccInstance> {
+    return this.instance.state === "TRYING"
+      ? this.cancelAll({ code, message, participant: "" })
+      : this.unchanged();
+  }
+
+  private operate(action: OperatorAction): Outcome<TccInstance> {
+    if (action === "retry") return this.enter(this.instance.state);
+    if (action !== "force-cancel") return this.unchanged();
+    // A cancellation that some participant cannot carry out is taken for done: the operator answers for it.
+    if (this.instance.state === "CANCELLING") return this.end("CANCELLED");
+    return this.cancelIfOpen("OPERATOR", "An operator cancelled it.");
   }
 
   private takeTimer(): Outcome<TccInstance> {
@@ -155,7 +172,7 @@ class Move {
 
   private enter(state: TccState): Outcome<TccInstance> {
     const participants = this.instance.participants.map((one) => ({ ...one, attempts: 1 }));
-    this.set({ state, participants, wakeInMs: this.options.leaseMs });
+    this.set({ state, participants, stuck: false, wakeInMs: this.options.leaseMs });
     return this.outcome(true, this.owed());
   }
 
