@@ -1,4 +1,4 @@
-import { type ValidationSchema, Validators } from "moleculer";
+import { type ActionParams, Validators } from "moleculer";
 import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
 
 interface Finding {
@@ -36,7 +36,7 @@ export function bodyReader<Body>(schema: Record<string, unknown>): (body: unknow
   const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile({
     $$strict: true,
     ...schema,
-  } as ValidationSchema);
+  } as ActionParams);
   return (body) => {
     if (!isObject(body)) throw new InvalidInputError([{ field: "", message: "The body must be an object." }]);
     const findings: unknown = check(body);
