@@ -30,6 +30,21 @@ interface CoordinatorVars {
   tccRecovery: Poller;
 }
 
+const PAY_PARAMS = {
+  $$strict: true,
+  orderId: uuid,
+  customerId: { ...uuid, optional: true },
+  paymentMethod: { type: "string", min: 1, max: 255 },
+  idempotency: claimRules,
+};
+
+const TRANSACTION_PARAMS = {
+  $$strict: true,
+  transactionId: uuid,
+  customerId: { ...uuid, optional: true },
+  waitMs: { type: "number", integer: true, min: 0, max: 30_000, optional: true },
+};
+
 /** Coordinates TCC transactions. */
 export const tccCoordinator = () =>
   defineMixin<CoordinatorVars>()({
@@ -100,13 +115,7 @@ export const tccCoordinator = () =>
        * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT it is not created, IDEMPOTENCY_KEY_REUSED
        */
       payOrder: {
-        params: {
-          $$strict: true,
-          orderId: uuid,
-          customerId: { ...uuid, optional: true },
-          paymentMethod: { type: "string", min: 1, max: 255 },
-          idempotency: claimRules,
-        },
+        params: PAY_PARAMS,
         async handler(ctx: ActionContext<"saga.payOrder">): Promise<IdempotentAnswer<PayOrderAnswer>> {
           const { orderId, customerId, idempotency } = ctx.params;
           const order = await callAction(ctx, "order.get", { orderId, ...(customerId && { customerId }) });
@@ -117,12 +126,7 @@ export const tccCoordinator = () =>
       },
       /** With `waitMs` it answers when the transaction has ended, at the latest after that time. @throws TRANSACTION_NOT_FOUND */
       transaction: {
-        params: {
-          $$strict: true,
-          transactionId: uuid,
-          customerId: { ...uuid, optional: true },
-          waitMs: { type: "number", integer: true, min: 0, max: 30_000, optional: true },
-        },
+        params: TRANSACTION_PARAMS,
         async handler(ctx: ActionContext<"saga.transaction">) {
           const { transactionId: id, customerId, waitMs = 0 } = ctx.params;
           // Registered before it is read: an ending in between is not missed.
