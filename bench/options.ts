@@ -15,6 +15,7 @@ export interface BenchOptions {
   readonly pgbench: boolean;
   /** Keeps the data folder, with logs and profiles. */
   readonly keep: boolean;
+  readonly patienceMs: number;
   readonly jsonFile?: string;
 }
 
@@ -30,6 +31,7 @@ What to run:
   --log-level info     LOG_LEVEL of the system; its log goes to a file
   --no-floor           leaves the plain SQL out
   --quick              3 s after 1 s, at 1, 16 and 64
+  --patience 0         longest wait, in seconds, before a cell for a machine that others leave alone
   --json FILE          writes everything measured as JSON
   --keep               keeps the data folder, with the system's log
 
@@ -50,6 +52,7 @@ const OPTIONS = {
   warm: { type: "string" },
   runs: { type: "string" },
   orders: { type: "string" },
+  patience: { type: "string" },
   "log-level": { type: "string" },
   floor: { type: "boolean" },
   quick: { type: "boolean" },
@@ -91,6 +94,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     floor: values.floor ?? true,
     pgbench: !values.quick,
     keep: values.keep ?? false,
+    patienceMs: 1_000 * Number(values.patience ?? 0),
     jsonFile: values.json,
   };
 }

@@ -260,7 +260,8 @@ const envelopeSchema = {
     "correlationId",
   ],
   properties: {
-    eventId: { type: "string", pattern: "^[0-9a-f-]{36}$" },
+    // As strict as PostgreSQL: an id that it refuses could not even be recorded as a dead letter.
+    eventId: { type: "string", pattern: "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" },
     eventType: name,
     aggregateId: id,
     aggregateType: name,

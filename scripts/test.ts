@@ -26,9 +26,7 @@ const optionsAt = args.findIndex((arg) => arg.startsWith("-"));
 const [words, options] = optionsAt < 0 ? [args, []] : [args.slice(0, optionsAt), args.slice(optionsAt)];
 const chosen = kinds.filter((kind) => kind === words[0]);
 const names = chosen.length > 0 ? words.slice(1) : words;
-const folders = (chosen.length > 0 ? chosen : kinds)
-  .map((kind) => join("test", kind))
-  .filter((folder) => existsSync(join(root, folder)));
+const folders = (chosen.length > 0 ? chosen : kinds).map((kind) => join("test", kind));
 const patterns = folders.flatMap((folder) =>
   (names.length > 0 ? names : [""]).map((name) => `${folder}/.*${name}`),
 );

@@ -1,7 +1,7 @@
 import type { LoadDriver } from "../load/driver.ts";
 import type { Cell, FinishedOrder, LoadRequest, LoadResult } from "../load/protocol.ts";
 import type { Counters, Meter } from "./counters.ts";
-import { residentMb, shareOfMachine } from "./processes.ts";
+import { residentMb, shareOfMachine, waitForQuiet } from "./processes.ts";
 
 /** What an order cost, on average over the measured time. */
 export interface Costs {
@@ -33,13 +33,18 @@ export interface Run {
   readonly finished: readonly FinishedOrder[];
 }
 
-/** Runs one cell's load and reads all counters at the edges of its measured time. */
+/**
+ * Runs one cell's load and reads all counters at the edges of its measured time.
+ * @param patienceMs how long to wait, at most, for other programs to leave the machine alone
+ */
 export async function runCell(
   load: LoadDriver,
   meter: Meter,
   request: LoadRequest,
   kind: "api" | "floor",
+  patienceMs = 0,
 ): Promise<Run> {
+  if (patienceMs > 0) await waitForQuiet(patienceMs);
   const edges: Promise<Counters>[] = [];
   const mark = () => void edges.push(meter.read(load.pid));
   const { finished, ...result } = await load.run(request, mark, mark);

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { sleep } from "../../scripts/parts/process.ts";
 
 /** CPU times from /proc, in milliseconds. A clock tick is 10 ms on every Linux that runs Node. */
 const TICK_MS = 10;
@@ -63,6 +64,20 @@ function machineBusy(): number {
 /** Part of the machine, 0 to 1, that `ms` of CPU are within `elapsedMs`. */
 export function shareOfMachine(ms: number, elapsedMs: number): number {
   return ms / (elapsedMs * cpus().length);
+}
+
+const QUIET_SHARE = 0.15;
+const QUIET_FOR_MS = 2_000;
+
+/** Waits until the machine has next to nothing to do, our own idling services included. False when it never had. */
+export async function waitForQuiet(timeoutMs: number): Promise<boolean> {
+  const deadline = performance.now() + timeoutMs;
+  while (performance.now() < deadline) {
+    const [before, from] = [machineBusy(), performance.now()];
+    await sleep(QUIET_FOR_MS);
+    if (shareOfMachine(machineBusy() - before, performance.now() - from) < QUIET_SHARE) return true;
+  }
+  return false;
 }
 
 /** Resident memory in megabytes. */

@@ -42,15 +42,17 @@ export async function describeMachine(system: System): Promise<Machine> {
   };
 }
 
-/** With a plus sign when the checkout differs from it. */
+const PRODUCT = ["engine", "lib", "migrations", "mixins", "services", "scripts", "moleculer.config.ts"];
+
+/** With a plus sign when the system in the checkout differs from it. */
 function gitCommit(): string {
   const git = (...args: string[]) =>
     execFileSync("git", args, {
-      cwd: fileURLToPath(new URL("..", import.meta.url)),
+      cwd: fileURLToPath(new URL("../..", import.meta.url)),
       encoding: "utf8",
     }).trim();
   try {
-    return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain") === "" ? "" : "+"}`;
+    return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain", "--", ...PRODUCT) === "" ? "" : "+"}`;
   } catch {
     return "unknown";
   }

@@ -64,12 +64,12 @@ async function openBench(system: System, options: BenchOptions): Promise<Bench> 
 
 async function runBoth(bench: Bench, cell: Cell): Promise<CellRun> {
   const { system, options, meter, api, floor } = bench;
-  const { warmSeconds, seconds } = options;
+  const { warmSeconds, seconds, patienceMs } = options;
   const request = { cell, warmSeconds, until: { seconds } };
-  const run = await runCell(api, meter, request, "api");
+  const run = await runCell(api, meter, request, "api", patienceMs);
   const ours = { measured: run.measured, violations: await checkSystem(system, run.finished) };
   if (floor === undefined) return { cell, ours };
-  const { measured, finished } = await runCell(floor.load, meter, request, "floor");
+  const { measured, finished } = await runCell(floor.load, meter, request, "floor", patienceMs);
   const side = { measured, violations: await checkFloor(floor.url, finished) };
   if (!options.pgbench || pgbench === undefined) return { cell, ours, floor: side };
   const rate = await runPgbench(pgbench, floor.url, system.dataDir, cell, options);

@@ -4,7 +4,7 @@ import { prepareApi } from "../data.ts";
 import { startLoad } from "../load/driver.ts";
 import { nameOf } from "../measure/cell.ts";
 import { type CpuProfile, openInspector } from "../measure/inspector.ts";
-import { cpuTimes } from "../measure/processes.ts";
+import { cpuTimes, waitForQuiet } from "../measure/processes.ts";
 import { profileReport } from "../report/profile-report.ts";
 import { number } from "../report/table.ts";
 import type { StudyContext, StudyResult } from "./study.ts";
@@ -30,6 +30,7 @@ export async function studyProfile({
       let profile: Promise<CpuProfile> | undefined;
       const { warmSeconds, seconds } = options;
       const cpu: number[] = [];
+      if (options.patienceMs > 0) await waitForQuiet(options.patienceMs);
       const markCpu = () => cpu.push(cpuTimes({ services, load: 0, postgres: 0 }).services);
       const result = await load.run(
         { cell, warmSeconds, until: { seconds } },

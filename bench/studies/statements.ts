@@ -45,7 +45,7 @@ export async function studyStatements(context: StudyContext): Promise<StudyResul
       const rows = await inDatabase(system.urlOf("postgres"), async (client: pg.Client) => {
         await client.query("select pg_stat_statements_reset()");
         const request = { cell, warmSeconds: 0, until: { seconds } };
-        const { measured, finished } = await runCell(load, meter, request, "api");
+        const { measured, finished } = await runCell(load, meter, request, "api", options.patienceMs);
         const found = (await client.query<StatementRow>(ALL)).rows;
         parts.push(...report(nameOf(cell), found, finished.length, measured.perOrder.postgresCpuMs));
         return found;

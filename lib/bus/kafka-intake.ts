@@ -12,6 +12,8 @@ export interface IntakeSetup extends Required<SubscribeOptions> {
 export interface IntakeSource {
   /** Its partitions are about to be assigned anew, or it is given up: hand over nothing more. */
   isEnding(): boolean;
+  /** The group does not take its heartbeat: it is about to be assigned anew. */
+  disturb(): void;
   postpone(topic: string, partition: number, delayMs: number): void;
 }
 
@@ -102,11 +104,8 @@ export class KafkaIntake {
 
   async #process(portions: readonly Portion[]): Promise<void> {
     const { handler, heartbeatMs, logger, group } = this.#setup;
-    const sources = new Set(portions.map(({ delivery }) => delivery.source));
-    const beat = async () => {
-      // A failure shows itself to kafkajs as well, which then joins the group anew.
-      await portions[0]?.delivery.payload.heartbeat().catch(() => undefined);
-    };
+    const deliveries = portions.map(({ delivery }) => delivery);
+    const beat = () => heartbeat(deliveries);
     const beating = setInterval(() => void beat(), heartbeatMs);
     const messages = portions.flatMap(({ delivery, messages }) =>
       messages.map((message) => receivedMessage(delivery.payload.batch, message)),
@@ -114,7 +113,7 @@ export class KafkaIntake {
     try {
       await handler(messages, {
         heartbeat: beat,
-        isStale: () => this.#stopping || [...sources].some((source) => source.isEnding()),
+        isStale: () => this.#stopping || deliveries.some(({ source }) => source.isEnding()),
       });
     } catch (error) {
       this.#postpone(portions);
@@ -128,6 +127,8 @@ export class KafkaIntake {
       clearInterval(beating);
     }
     await this.#commit(portions);
+    // kafkajs itself beats only between fetches, and one fetch may be hundreds of batches.
+    await beat();
   }
 
   /** As on the PostgreSQL bus: each partition comes again alone after its own back-off, the others go on. */
@@ -182,6 +183,25 @@ export class KafkaIntake {
     this.#waiting = this.#waiting.filter((one) => one !== delivery);
     if (error === undefined) delivery.finish();
     else delivery.fail(error);
+  }
+}
+
+/** After these kafkajs joins anew, and what it has delivered will be delivered again. */
+const REASSIGNING = new Set([
+  "REBALANCE_IN_PROGRESS",
+  "ILLEGAL_GENERATION",
+  "UNKNOWN_MEMBER_ID",
+  "NOT_COORDINATOR_FOR_GROUP",
+]);
+
+/** kafkajs sends it only when one is due; a failure meets kafkajs as well, at its own next beat. */
+async function heartbeat(deliveries: readonly Delivery[]): Promise<void> {
+  const [first] = deliveries;
+  try {
+    await first?.payload.heartbeat();
+  } catch (error) {
+    const type = typeof error === "object" && error !== null && "type" in error ? String(error.type) : "";
+    if (REASSIGNING.has(type)) first?.source.disturb();
   }
 }
 

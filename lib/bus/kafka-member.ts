@@ -90,6 +90,10 @@ export class KafkaMember implements IntakeSource {
     return !this.hasJoined();
   }
 
+  disturb(): void {
+    this.#rejoin();
+  }
+
   pause(topic: string): void {
     this.#attempt(() => this.#consumer.pause([{ topic }]));
   }
@@ -132,11 +136,13 @@ export class KafkaMember implements IntakeSource {
       this.#joined = true;
       this.#rejoining = false;
     });
-    this.#consumer.on(REBALANCING, () => {
-      this.#joined = false;
-      this.#rejoining = true;
-    });
+    this.#consumer.on(REBALANCING, () => this.#rejoin());
     this.#consumer.on(CRASH, ({ payload }) => this.#end(payload.error));
+  }
+
+  #rejoin(): void {
+    this.#joined = false;
+    this.#rejoining = true;
   }
 
   /** Before and after its life kafkajs refuses such requests by throwing; they mean nothing then. */

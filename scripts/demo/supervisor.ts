@@ -33,7 +33,7 @@ interface Child {
 
 const serve = fileURLToPath(new URL("../serve.ts", import.meta.url));
 const backOffMinMs = 100;
-const backOffMaxMs = 5_000;
+const backOffMaxMs = 1_000;
 /** Whoever ran this long has recovered: its next death is a new one. */
 const settledMs = 30_000;
 

@@ -103,12 +103,14 @@ async function reserveAndHold(
   await takeStock(tx, taken);
   const ttlOf = (request: HoldRequest) => request.ttlSeconds ?? defaultTtlSeconds;
   const chosen = reserved.map(({ request }) => request);
-  await openHeads(
+  const { known } = await openHeads(
     tx,
     chosen.map(({ orderId }) => orderId),
     "RESERVED",
     chosen.map(ttlOf),
   );
+  // Somebody opened one since it was found missing: all begins anew, and finds it.
+  if (known.size > 0) throw new Error("a reservation appeared meanwhile");
   insertLines(
     tx,
     reserved.flatMap(({ orderId, items, request }) =>

@@ -30,39 +30,37 @@ function headOf(row: HeadRow): Head {
   };
 }
 
+// Opened or told again in one statement, so that heads are locked in one order, and all of them before any product.
+// What is told again takes a new event version, whether its status changes or not.
 const OPEN = statement(
   "reservation_open",
-  `insert into order_reservations (order_id, status, expires_at)
+  `insert into order_reservations as h (order_id, status, expires_at)
    select id, $2, now() + ttl * interval '1 second' from unnest($1::uuid[], $3::int[]) as t(id, ttl) order by id
-   on conflict (order_id) do nothing
+   on conflict (order_id) do update set event_version = h.event_version + 1, updated_at = now()
    returning order_id, status, event_version, expires_at`,
 );
 
-/** Opens heads for orders that have none, with event version 1; answers only those. */
+export interface Heads {
+  /** Of orders that had none, with event version 1. */
+  readonly opened: ReadonlyMap<string, Head>;
+  /** As they were, with their next event version. */
+  readonly known: ReadonlyMap<string, Head>;
+}
+
+/** Locks the heads of orders, opening those that are not there. */
 export async function openHeads(
   tx: Tx,
   orderIds: readonly string[],
   status: "RESERVED" | "RELEASED",
   ttlSeconds: readonly number[],
-): Promise<ReadonlyMap<string, Head>> {
+): Promise<Heads> {
   const rows = await tx.query<HeadRow>(OPEN, [orderIds, status, ttlSeconds]);
-  return new Map(rows.map((row) => [row.order_id, headOf(row)]));
-}
-
-// What is told again takes a new event version, whether its status changes or not.
-const RETELL = statement(
-  "reservation_retell",
-  `with locked as (select order_id from order_reservations where order_id = any($1) order by order_id for update)
-   update order_reservations h set event_version = h.event_version + 1, updated_at = now()
-   from locked where h.order_id = locked.order_id
-   returning h.order_id, h.status, h.event_version, h.expires_at`,
-);
-
-/** Locks heads and gives each its next event version. */
-export async function retellHeads(tx: Tx, orderIds: readonly string[]): Promise<ReadonlyMap<string, Head>> {
-  if (orderIds.length === 0) return new Map();
-  const rows = await tx.query<HeadRow>(RETELL, [orderIds]);
-  return new Map(rows.map((row) => [row.order_id, headOf(row)]));
+  const heads = rows.map(headOf);
+  const byOrder = (some: readonly Head[]) => new Map(some.map((head) => [head.orderId, head]));
+  return {
+    opened: byOrder(heads.filter(({ eventVersion }) => eventVersion === 1)),
+    known: byOrder(heads.filter(({ eventVersion }) => eventVersion > 1)),
+  };
 }
 
 const SET_STATUS = statement(

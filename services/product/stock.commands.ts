@@ -8,7 +8,6 @@ import {
   insertLines,
   moveLines,
   openHeads,
-  retellHeads,
   setHeadStatus,
 } from "./reservation.store.ts";
 import { allocate, quantities, type Shortage } from "./reservation.ts";
@@ -34,14 +33,10 @@ export async function reserveStock(
   const orderIds = [...byOrder.keys()];
   const ttlOf = (orderId: string) => byOrder.get(orderId)?.data.ttlSeconds ?? defaultTtlSeconds;
   // Heads and products are locked in one round trip: heads first, as everywhere.
-  const opening = openHeads(tx, orderIds, "RESERVED", orderIds.map(ttlOf));
-  const locking = lockStock(tx, productsOf(commands.map(({ data }) => data.items)));
-  const opened = await opening;
-  const available = await locking;
-  const known = await retellHeads(
-    tx,
-    orderIds.filter((orderId) => !opened.has(orderId)),
-  );
+  const [{ opened, known }, available] = await Promise.all([
+    openHeads(tx, orderIds, "RESERVED", orderIds.map(ttlOf)),
+    lockStock(tx, productsOf(commands.map(({ data }) => data.items))),
+  ]);
 
   const wanted = orderIds.flatMap((orderId) => {
     const command = byOrder.get(orderId);
@@ -79,15 +74,11 @@ export async function releaseStock(
 ): Promise<NewEvent[]> {
   const byOrder = lastByOrder(commands);
   const orderIds = [...byOrder.keys()];
-  const opened = await openHeads(
+  const { opened, known } = await openHeads(
     tx,
     orderIds,
     "RELEASED",
     orderIds.map(() => 0),
-  );
-  const known = await retellHeads(
-    tx,
-    orderIds.filter((orderId) => !opened.has(orderId)),
   );
   const inStatus = (status: HeadStatus) =>
     [...known.values()].filter((head) => head.status === status).map(({ orderId }) => orderId);

@@ -24,10 +24,13 @@ interface SagaRow {
   progress: PackedProgress;
   created_at: Date;
   updated_at: Date;
+  wake_in_ms: number | null;
 }
 
+// What is left until its wake-up comes along: an input that says nothing of it must not put it off for ever.
 const COLUMNS = `id, saga_type, state, current_step, attempt, version, published, business_key, owner_id,
-  correlation_id, input, progress, created_at, updated_at`;
+  correlation_id, input, progress, created_at, updated_at,
+  case when wake_at is not null then greatest(0, ceil(extract(epoch from wake_at - now()) * 1000))::int end as wake_in_ms`;
 
 /** A saga as it stands in the database. */
 export interface StoredSaga extends SagaInstance {
@@ -49,7 +52,7 @@ function fromRow(row: SagaRow): StoredSaga {
     correlationId: row.correlation_id,
     input: row.input,
     progress: unpackProgress(row.progress),
-    wakeInMs: null,
+    wakeInMs: row.wake_in_ms,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   };

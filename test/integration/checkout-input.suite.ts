@@ -202,7 +202,7 @@ function expectProblem(answer: HttpAnswer, { status, code }: { status: number; c
     expect(answer.body?.errors).toContainEqual({ field: expect.any(String), message: expect.any(String) });
   }
   expect(answer.text).not.toMatch(
-    /\.ts\b|node_modules| at |\b(select|insert|update|delete) |\$1|relation|postgres/i,
+    /\.ts\b|node_modules| {2,}at |\b(select|insert|update|delete) |\$1|\brelation "|postgres|violates/i,
   );
 }
 

@@ -1,15 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { TOPICS } from "../../lib/events.ts";
 import { type BusProbe, type BusRecord, taken } from "../support/bus-probe.ts";
+import { answers, commands, envelope, lineOf } from "../support/forged-messages.ts";
 import { ended, order, productId } from "../support/shop.ts";
 import type { System } from "../support/system.ts";
 import { until } from "../support/until.ts";
 import type { Shared } from "../support/use-system.ts";
-
-/** Who reads which topic. */
-const commands = { topic: TOPICS.sagaCommands, group: "product-service-group" };
-const answers = { topic: TOPICS.products, group: "saga-service-group" };
-const routes = [commands, answers];
 
 /** All that a second effect of a message about these orders would change. */
 async function effects(system: System, orderIds: readonly string[]): Promise<unknown> {
@@ -78,95 +73,9 @@ function asNewEvent(record: BusRecord): BusRecord {
   return { ...record, value, headers: { ...record.headers, "event-id": eventId } };
 }
 
-const placeIn = ({ topic, partition, offset }: { topic: string; partition: number; offset: number }) =>
-  `${topic}/${partition}/${offset}`;
+const routes = [commands, answers];
 
-interface Poison {
-  readonly kind: string;
-  readonly value: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly reason: RegExp;
-  readonly attempts: number;
-}
-
-const envelope = (eventType: string, more: object, eventId: string = randomUUID()) =>
-  JSON.stringify({
-    eventId,
-    eventType,
-    aggregateId: randomUUID(),
-    aggregateType: "test",
-    aggregateVersion: 1,
-    timestamp: new Date().toISOString(),
-    version: 1,
-    correlationId: "poison",
-    ...more,
-  });
-
-const reserve = (data: object) => ({
-  data: { orderId: randomUUID(), sagaId: randomUUID(), items: [], ...data },
-});
-const lineOf = (id: string, quantity = 1) => [{ productId: id, quantity }];
-
-const unreadable: readonly Poison[] = [
-  { kind: "text that is not JSON", value: "{not json", reason: /not JSON/, attempts: 1 },
-  { kind: "nothing at all", value: "", reason: /not JSON/, attempts: 1 },
-  { kind: "JSON that is no event", value: '{"hello":"world"}', reason: /eventId/, attempts: 1 },
-  {
-    kind: "an event of an unknown type",
-    value: envelope("NO_SUCH_EVENT", {}),
-    reason: /NO_SUCH/,
-    attempts: 1,
-  },
-];
-const unfit: readonly Poison[] = [
-  {
-    kind: "a command that breaks its schema",
-    value: envelope("RESERVE_STOCK", reserve({})),
-    headers: { "event-type": "RESERVE_STOCK", "correlation-id": "poison" },
-    reason: /RESERVE_STOCK.*items/,
-    attempts: 1,
-  },
-  {
-    kind: "a command whose order id PostgreSQL refuses",
-    value: envelope("RESERVE_STOCK", reserve({ orderId: "order-1", items: lineOf(randomUUID()) })),
-    reason: /uuid/,
-    attempts: 5,
-  },
-  {
-    kind: "a command for more than PostgreSQL can count",
-    value: envelope(
-      "RESERVE_STOCK",
-      reserve({ items: lineOf("01990000-0000-7000-8000-0000000000a1", 1e300) }),
-    ),
-    reason: /./,
-    attempts: 5,
-  },
-  {
-    kind: "a command whose event id looks like one and is none",
-    value: envelope("RESERVE_STOCK", reserve({ items: lineOf(randomUUID()) }), "-".repeat(36)),
-    reason: /./,
-    attempts: 1,
-  },
-];
-const unfitAnswers: readonly Poison[] = [
-  {
-    kind: "an answer that breaks its schema",
-    value: envelope("STOCK_RESERVED", { data: { orderId: randomUUID() } }),
-    headers: { "event-type": "STOCK_RESERVED" },
-    reason: /STOCK_RESERVED/,
-    attempts: 1,
-  },
-  {
-    kind: "an answer for a saga whose id PostgreSQL refuses",
-    value: envelope("STOCK_RESERVED", {
-      data: { orderId: randomUUID(), sagaId: "saga-1", items: lineOf(randomUUID()), expiresAt: "soon" },
-    }),
-    reason: /uuid/,
-    attempts: 5,
-  },
-];
-
-/** What happens to messages that come twice, late, in the wrong order, or are rubbish. */
+/** What happens to messages that come twice, late, or in the wrong order. */
 export function messages(shared: () => Shared): void {
   test("that comes again, in whatever order, has no second effect", async () => {
     const { system, probe } = shared();
@@ -215,58 +124,4 @@ export function messages(shared: () => Shared): void {
     ]);
     expect(heads).toEqual([{ status: "RELEASED" }]);
   });
-
-  test.each([
-    { name: "commands", route: commands, kinds: [...unreadable, ...unfit] },
-    { name: "answers", route: answers, kinds: [...unreadable, ...unfitAnswers] },
-  ])(
-    "that nobody can use among the $name becomes a dead letter, and the partition goes on",
-    async ({ route: { topic, group }, kinds }) => {
-      const { system, probe } = shared();
-      const sent: { record: BusRecord; poison: Poison }[] = [];
-      // In every partition: whichever an order takes, it has to get past them.
-      for (let partition = 0; partition < topic.partitions; partition += 1) {
-        for (const poison of kinds) {
-          const { value, headers = {} } = poison;
-          const record = { topic: topic.name, partition, key: `poison-${randomUUID()}`, value, headers };
-          sent.push({ poison, record: await probe.publish(record) });
-        }
-      }
-      const { orderId } = await order(system, [{ productId: system.demo.products.plenty, quantity: 1 }]);
-      await expect(ended(system, orderId, { timeoutMs: 60_000 })).resolves.toMatchObject({
-        status: "created",
-      });
-      for (const { record } of sent) await taken(probe, group, record);
-      const letters = await until(
-        "each of them is a dead letter",
-        async () => {
-          const found = (await probe.records(TOPICS.deadLetters.name)).map(letterOf);
-          const byPlace = new Map(found.map((letter) => [placeIn(letter), letter]));
-          const missing = sent.filter(({ record }) => !byPlace.has(placeIn(record)));
-          if (missing.length > 0) throw new Error(`no letter: ${missing.map(({ poison }) => poison.kind)}`);
-          return byPlace;
-        },
-        { timeoutMs: 60_000 },
-      );
-      for (const { record, poison } of sent) {
-        const letter = letters.get(placeIn(record));
-        expect({ kind: poison.kind, ...letter }).toMatchObject({
-          kind: poison.kind,
-          source: group,
-          key: record.key,
-          value: record.value,
-          headers: record.headers,
-          attempts: poison.attempts,
-          error: { type: expect.any(String), message: expect.stringMatching(poison.reason) },
-        });
-      }
-    },
-    120_000,
-  );
-}
-
-function letterOf({ value, headers }: BusRecord) {
-  expect(headers["event-type"]).toBe("DEAD_LETTER");
-  const { data } = JSON.parse(value);
-  return { ...data, offset: Number(data.offset) } as BusRecord & { attempts: number; error: object };
 }

@@ -148,7 +148,7 @@ const messaging: readonly Check[] = withOutbox.flatMap((database): Check[] => [
     database,
     text: `select aggregate_id, array_agg(aggregate_version order by position) as versions
            from outbox_events group by aggregate_id
-           having array_agg(aggregate_version order by position) <> array(select generate_series(1, count(*)::int))`,
+           having array_agg(aggregate_version order by position) <> array(select generate_series(1, count(position)::int))`,
   },
 ]);
 

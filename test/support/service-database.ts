@@ -39,7 +39,9 @@ export function useServer(): TestServer {
   });
 
   afterAll(async () => {
-    await Promise.allSettled(opened.map((database) => database.close()));
+    const closed = Promise.allSettled(opened.map((database) => database.close()));
+    // A test that failed may have left a transaction open: its pool would never close.
+    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 2_000).unref())]);
     await part?.stop();
     rmSync(root, { recursive: true, force: true });
   });

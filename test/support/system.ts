@@ -41,6 +41,8 @@ export type Sql = <Row extends object>(
 ) => Promise<Row[]>;
 
 const stackDir = join(__dirname, "..", "..", ".stack");
+/** How much of its output is shown when it has ended before its time. */
+const lastCharacters = 4_000;
 const goneMsMax = 20_000;
 
 /** The real system, started as a user starts it: only its API, its databases and its processes are touched. */
@@ -69,15 +71,26 @@ export class System {
   }
 
   async ready(): Promise<this> {
-    this.#demo = await this.#process.ready();
+    const launched = this.#process;
+    const endedEarly = launched.ended().then((code) => {
+      throw new Error(`the system ended with ${code} before it was ready: ${launched.output()}`);
+    });
+    // Its later end is no news.
+    endedEarly.catch(() => undefined);
+    this.#demo = await Promise.race([launched.ready(), endedEarly]);
     return this;
   }
 
-  /** Addresses, tokens and process ids as the demo file has them now. */
+  /** Addresses, tokens and process ids as the demo file has them. @throws Error while nothing runs */
   get demo(): DemoFile {
-    const demo = readDemoFile(this.dataDir) ?? this.#demo;
-    if (demo === undefined) throw new Error("the system was never ready");
-    return demo;
+    try {
+      this.#demo = readDemoFile(this.dataDir) ?? this.#demo;
+    } catch (error) {
+      // In jest's realm the file system's errors are no instances of Error, and so not told from any others.
+      if (this.#demo === undefined) throw error;
+    }
+    if (this.#demo === undefined) throw new Error("the system does not run");
+    return this.#demo;
   }
 
   /** All that its processes have printed, over all starts. */
@@ -98,11 +111,17 @@ export class System {
       ...request.headers,
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
-    return withDeadline(
-      timeoutMs,
-      path,
-      http(api + path, { method, headers, body: text, agent: this.#agent }),
-    );
+    const sending = http(api + path, { method, headers, body: text, agent: this.#agent });
+    return withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
+      const { exitCode, signalCode } = this.#process.process;
+      const ending = exitCode ?? signalCode;
+      if (ending === null) throw cause;
+      throw new Error(`the system has ended with ${ending}: ${this.#lastWords()}`, { cause });
+    });
+  }
+
+  #lastWords(): string {
+    return this.#process.output().slice(-lastCharacters);
   }
 
   readonly sql: Sql = async (database, text, values = []) => {
@@ -122,7 +141,11 @@ export class System {
     if (pid === undefined || pid === 0) throw new Error(`there is no process ${name}`);
     process.kill(pid, signal);
     await until(`${name} is gone`, () => !exists(pid), { timeoutMs: goneMsMax });
-    if (this.mode === "embedded") await this.#process.ended();
+    if (this.mode === "stack") return;
+    await this.#process.ended();
+    // What a killed process says of itself no longer holds: its ports may be another program's by now.
+    rmSync(join(this.dataDir, "demo.json"), { force: true });
+    this.#demo = undefined;
   }
 
   /** The next process under that name, once the demo file tells of it. */

@@ -1,4 +1,4 @@
-import { messagesFor, valuesByKey } from "../../support/bus-group.ts";
+import { messagesFor, totalLag, valuesByKey } from "../../support/bus-group.ts";
 import { until } from "../../support/until.ts";
 import type { BusFixture } from "../bus.contract.ts";
 
@@ -47,6 +47,22 @@ export function describeHandlers(fixture: BusFixture): void {
       const second = await test.join(test.openBus(), [topic], {}, receipts);
       await until("all arrive", () => receipts.hasAll(messages), { timeoutMs: 40_000 });
       expect(second.receipts.all).toHaveLength(messages.length);
+    });
+
+    it("that works through a backlog in small batches for longer than the lease gets each message once", async () => {
+      const { test, bus } = fixture;
+      const topic = await test.createTopic(bus);
+      const messages = messagesFor(topic, 1_200, 50);
+      await bus.publish(messages);
+      const { receipts } = await test.join(bus, [topic], {
+        batchSizeMax: 4,
+        // 300 batches, 9 s.
+        handler: () => new Promise((resolve) => setTimeout(resolve, 30)),
+      });
+      await until("all arrive", () => receipts.hasAll(messages), { timeoutMs: 40_000 });
+      await until("nothing is left", async () => (await totalLag(bus, test.group, topic)) === 0);
+      expect(receipts.all).toHaveLength(messages.length);
+      expect(receipts.firstByKey()).toEqual(valuesByKey(messages));
     });
 
     it("is told when its member is to stop, and may finish what it has in hand", async () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Subscription } from "../../../lib/bus/bus.ts";
 import { messagesFor, Receipts, totalLag } from "../../support/bus-group.ts";
 import { until } from "../../support/until.ts";
 import type { BusFixture } from "../bus.contract.ts";
@@ -25,6 +26,28 @@ export function describeSubscriptions(fixture: BusFixture): void {
       subscription.resume();
       await until("all flow", () => receipts.hasAll(held));
       expect(receipts.all).toHaveLength(90);
+    });
+
+    it("may be paused and resumed in the middle of a batch, which is not repeated for that", async () => {
+      const { test, bus } = fixture;
+      const topic = await test.createTopic(bus);
+      const messages = messagesFor(topic, 200);
+      await bus.publish(messages);
+      let subscription: Subscription | undefined;
+      const joined = await test.join(bus, [topic], {
+        batchSizeMax: 20,
+        handler: async () => {
+          subscription?.pause(topic);
+          await new Promise((resolve) => setImmediate(resolve));
+          subscription?.resume(topic);
+        },
+      });
+      subscription = joined.subscription;
+      const more = messagesFor(topic, 200);
+      await bus.publish(more);
+      await until("all arrive", () => joined.receipts.hasAll([...messages, ...more]));
+      await until("nothing is left", async () => (await totalLag(bus, test.group, topic)) === 0);
+      expect(joined.receipts.all).toHaveLength(400);
     });
 
     it("waits for a topic that does not exist yet", async () => {

@@ -1,0 +1,3 @@
+import { killService } from "./kill-service.ts";
+
+killService("saga");
