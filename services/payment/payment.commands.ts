@@ -2,19 +2,17 @@ import { createBatcher } from "../../lib/batcher.ts";
 import type { Actions } from "../../lib/contracts.ts";
 import { withTransaction } from "../../lib/database.ts";
 import { TccHangingError } from "../../mixins/tcc-barrier.store.ts";
+import { intendToAuthorise } from "./authorise.intent.ts";
+import { BRANCH, type StoredReply } from "./branch.ts";
+import { intendToCapture } from "./capture.intent.ts";
 import { PaymentDeclinedError, PaymentUnknownError, VoidRefusedError } from "./payment.errors.ts";
-import {
-  type IntentContext,
-  intendToAuthorise,
-  intendToCapture,
-  intendToVoid,
-  type Step,
-  type Traced,
-} from "./payment.intents.ts";
+import type { IntentContext, Step, Traced } from "./payment.intents.ts";
 import type { Asked } from "./payment.store.ts";
 import type { ProviderResult } from "./psp/port.ts";
 import type { ProviderCalls } from "./psp/provider-calls.ts";
-import { type Answered, BRANCH, type StoredReply, settleAnswers } from "./settlement.ts";
+import type { Answered } from "./settlement.books.ts";
+import { settleAnswers } from "./settlement.ts";
+import { intendToVoid } from "./void.intent.ts";
 
 type Try = Actions["payment.try"];
 type Confirm = Actions["payment.confirm"];
