@@ -84,10 +84,15 @@ export function settle(payment: PaymentState, attempt: AttemptState, result: Pro
   if (result.kind === "unknown") {
     return { attempt: { ...attempt, status: "unknown", errorCode: result.code }, payment };
   }
-  const errorCode = result.kind === "declined" ? result.code : null;
+  const errorCode = result.kind === "declined" ? told(result.code) : null;
   const answered: AttemptState = { ...attempt, status: result.kind, errorCode };
   const settlement = SETTLE[attempt.operation](payment, attempt.amountMinor, result.kind === "succeeded");
   return { attempt: answered, payment, ...settlement };
+}
+
+/** A provider's code as events may carry it: theirs must not stand in the way of ours. */
+function told(code: string): string {
+  return code.slice(0, 255) || "DECLINED";
 }
 
 type Settle = (payment: PaymentState, amountMinor: number, succeeded: boolean) => Partial<Settlement>;

@@ -75,6 +75,15 @@ test("an authorisation that comes after its cancel is let go again", () => {
   expect(settle(cancelled, attempt("authorise"), declined)).toMatchObject({ payment: cancelled });
 });
 
+test.each([
+  ["", "DECLINED"],
+  ["X".repeat(1_000), "X".repeat(255)],
+])("a provider's code that no event could carry is mended", (code, errorCode) => {
+  expect(settle(initiated, attempt("authorise"), { kind: "declined", code }).attempt.errorCode).toBe(
+    errorCode,
+  );
+});
+
 test("a refused capture leaves the authorisation to be voided", () => {
   const reserved: PaymentState = { ...initiated, status: "reserved", intent: "capture" };
   const settled = settle(reserved, attempt("capture"), declined);
