@@ -1,17 +1,12 @@
 import DbService from "moleculer-db";
 import SqlAdapter from "moleculer-db-adapter-sequelize";
-import { type Model, type ModelStatic, type Order, Sequelize, type WhereOptions } from "sequelize";
+import { type Model, type ModelStatic, Sequelize, type WhereOptions } from "sequelize";
 import { config, type DatabaseName, databaseUrl } from "../lib/config.ts";
 import { defineMixin, type Mixin } from "../lib/define.ts";
 
 /** What we use of the moleculer-db adapter. */
 interface ReadAdapter<Row> {
-  find(filters: {
-    query: WhereOptions;
-    sort?: string | readonly string[];
-    order?: Order;
-    limit?: number;
-  }): Promise<Row[]>;
+  find(filters: { query: WhereOptions; sort?: string | readonly string[]; limit?: number }): Promise<Row[]>;
 }
 
 interface DbVars<Row> {

@@ -41,7 +41,7 @@ async function startProcesses(
   for (const name of services) {
     // The gateway's internal port is the one of the setting; the others keep theirs when they are started anew.
     const port = name === "gateway" ? env.INTERNAL_PORT : String(await freePort());
-    envs.set(name, { ...env, INTERNAL_PORT: port });
+    envs.set(name, { ...env, INTERNAL_PORT: port, NODE_ID: name });
   }
   const supervisor = supervise({
     services,

@@ -50,6 +50,7 @@ function gitCommit(): string {
     execFileSync("git", args, {
       cwd: fileURLToPath(new URL("../..", import.meta.url)),
       encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
     }).trim();
   try {
     return `${git("rev-parse", "--short", "HEAD")}${git("status", "--porcelain", "--", ...PRODUCT) === "" ? "" : "+"}`;

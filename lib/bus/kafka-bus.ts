@@ -49,7 +49,7 @@ export function createKafkaBus(options: KafkaBusOptions): Bus {
         retryDelayMaxMs: 5_000,
         ...request,
         connection,
-        sessionTimeoutMs: options.sessionTimeoutMs ?? 10_000,
+        sessionTimeoutMs: options.sessionTimeoutMs ?? 6_000,
       });
       subscriptions.add(subscription);
       return subscription;

@@ -15,10 +15,12 @@ import {
 export interface OwnedPartition {
   readonly topic: string;
   readonly partition: number;
-  /** Where the group goes on after a crash. */
-  committed: number;
-  /** Where the next fetch begins: ahead of `committed` while a batch is in hand. */
+  /** Where the next fetch begins: ahead of `handled` while a batch is in hand. */
   position: number;
+  /** Everything before it has had its effect. */
+  handled: number;
+  /** Where the group goes on after a crash: behind `handled` while a commit is under way or has failed. */
+  committed: number;
   failures: number;
   retryAtMs: number;
   lost: boolean;
@@ -107,7 +109,8 @@ export class Membership {
       claimable.length > 0 ? await claimPartitions(database, group, this.member, claimable) : [];
     this.#claimable = [];
     for (const { topic, partition, position } of claimed) {
-      const state = { committed: position, position, failures: 0, retryAtMs: 0, lost: false };
+      const at = { position, handled: position, committed: position };
+      const state = { ...at, failures: 0, retryAtMs: 0, lost: false };
       this.owned.set(nameOf({ topic, partition }), { topic, partition, ...state });
     }
   }

@@ -53,17 +53,18 @@ export class PartitionReader {
     this.#ahead.catch(() => undefined);
   }
 
-  /** Drops what was read ahead and goes back to where the group stands. */
+  /** Drops what was read ahead and goes back to what is not handled. */
   discard(): void {
     this.#generation += 1;
     this.#ahead = undefined;
-    for (const partition of this.#options.membership.owned.values()) partition.position = partition.committed;
+    for (const partition of this.#options.membership.owned.values()) partition.position = partition.handled;
   }
 
   /** The batch's effects are durable: what is fetched from here on comes after it. */
   succeeded(batch: Batch): void {
     for (const [partition, end] of batch.ends) {
       partition.failures = 0;
+      partition.handled = end;
       partition.position = Math.max(partition.position, end);
     }
   }
@@ -88,17 +89,21 @@ export class PartitionReader {
     return Math.min(...waiting.map((one) => Math.max(0, one.retryAtMs - performance.now())));
   }
 
-  async commit(batch: Batch): Promise<void> {
+  /** Stores how far this member is, also what an earlier attempt could not store. */
+  async commit(): Promise<void> {
     const { database, group, membership } = this.#options;
-    const ends = [...batch.ends].filter(([partition]) => !partition.lost);
-    if (ends.length === 0) return;
-    const positions = ends.map(([{ topic, partition }, position]) => ({ topic, partition, position }));
+    const open = [...membership.owned.values()].filter((one) => one.handled > one.committed);
+    if (open.length === 0) return;
+    const positions = open.map(({ topic, partition, handled }) => ({ topic, partition, position: handled }));
     const stored = await commitPositions(database, group, membership.member, positions);
     const names = new Set(stored.map((one) => `${one.topic}/${one.partition}`));
-    for (const [partition, end] of ends) {
-      if (names.has(`${partition.topic}/${partition.partition}`)) partition.committed = end;
-      else membership.lose(partition);
-    }
+    open.forEach((partition, index) => {
+      if (names.has(`${partition.topic}/${partition.partition}`)) {
+        partition.committed = positions[index]?.position ?? partition.committed;
+      } else {
+        membership.lose(partition);
+      }
+    });
   }
 
   async #fetch(): Promise<Batch> {
@@ -151,6 +156,6 @@ function received(row: LogRow): ReceivedMessage {
     key: row.key,
     value: row.value,
     headers: JSON.parse(row.headers) as Record<string, string>,
-    timestampMs: row.timestampMs,
+    timestampMs: Math.trunc(row.timestampMs),
   };
 }

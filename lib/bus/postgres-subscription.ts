@@ -77,10 +77,14 @@ export class PostgresSubscription implements Subscription {
     this.#unlisten();
     this.#wake();
     await this.#looping;
-    await this.#membership.leave().catch((error: unknown) => {
-      const facts = { group: this.group, error };
-      this.#setup.logger.warn("The bus could not leave its group: the lease has to run out", facts);
-    });
+    const leave = () => this.#membership.leave();
+    await this.#reader
+      .commit()
+      .then(leave, leave)
+      .catch((error: unknown) => {
+        const facts = { group: this.group, error };
+        this.#setup.logger.warn("The bus could not leave its group: the lease has to run out", facts);
+      });
     this.#state = "stopped";
   }
 
@@ -98,6 +102,8 @@ export class PostgresSubscription implements Subscription {
   }
 
   async #pass(): Promise<void> {
+    // What the last commit could not store: before anything changes hands.
+    await this.#reader.commit();
     if (this.#membership.needsSettling()) {
       this.#reader.discard();
       await this.#membership.settle();
@@ -134,7 +140,7 @@ export class PostgresSubscription implements Subscription {
     }
     this.#reader.succeeded(batch);
     this.#reader.readAhead();
-    await this.#reader.commit(batch);
+    await this.#reader.commit();
   }
 
   #isStale(batch: Batch): boolean {

@@ -85,7 +85,9 @@ export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
 }
 
 export function errorCode(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+  // Not instanceof: in jest's realm the errors of Node's own modules are no instances of its Error.
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
 }
 
 export interface RunOptions {

@@ -1,4 +1,4 @@
-import { Op, type Order, type WhereOptions } from "sequelize";
+import { Op, type WhereOptions } from "sequelize";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { Actions, OrderView } from "../../lib/contracts.ts";
@@ -31,7 +31,7 @@ interface OrderVars {
   find: Batcher<OrderLookup, OrderView | undefined>;
 }
 
-const NEWEST_FIRST: Order = [["id", "DESC"]];
+const NEWEST_FIRST = "-id";
 const viewer = { ...uuid, optional: true };
 
 /** Orders: drafts, their confirmation and cancellation, and how they look. */
@@ -206,7 +206,7 @@ export default defineService<OrderVars>()({
             createdAt: { ...(from && { [Op.gte]: new Date(from) }), ...(to && { [Op.lt]: new Date(to) }) },
           }),
         };
-        const found = await this.adapter.find({ query, order: NEWEST_FIRST, limit: size + 1 });
+        const found = await this.adapter.find({ query, sort: NEWEST_FIRST, limit: size + 1 });
         const { rows, nextCursor } = pageOf(found, size);
         const items = await Promise.all(rows.map(({ id }) => this.view({ orderId: id })));
         return { items, ...(nextCursor && { nextCursor }) };

@@ -1,4 +1,4 @@
-import { Op, type Order, type WhereOptions } from "sequelize";
+import { Op, type WhereOptions } from "sequelize";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { ProductView, Quote } from "../../lib/contracts.ts";
@@ -30,7 +30,7 @@ interface ProductVars {
   expiry: Poller;
 }
 
-const OLDEST_FIRST: Order = [["id", "ASC"]];
+const OLDEST_FIRST = "id";
 
 /** Products, their prices and their stock. */
 export default defineService<ProductVars>()({
@@ -174,7 +174,7 @@ export default defineService<ProductVars>()({
       async handler(ctx: ActionContext<"product.list">) {
         const { limit: size = PAGE_SIZE, cursor: after } = ctx.params;
         const query: WhereOptions = after ? { id: { [Op.gt]: readCursor(after) } } : {};
-        const found = await this.adapter.find({ query, order: OLDEST_FIRST, limit: size + 1 });
+        const found = await this.adapter.find({ query, sort: OLDEST_FIRST, limit: size + 1 });
         const { rows, nextCursor } = pageOf(found, size);
         const items = await Promise.all(rows.map(({ id }) => this.find(id)));
         return { items: items.filter((item) => item !== undefined), ...(nextCursor && { nextCursor }) };

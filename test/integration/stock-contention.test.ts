@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { withTransaction } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
+import { takeStock } from "../../services/product/product.store.ts";
+import { endLines } from "../../services/product/reservation.store.ts";
 import { reserveStock } from "../../services/product/stock.commands.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { type Basket, openShop, release, reserve, types } from "./stock.world.ts";
@@ -24,14 +26,18 @@ test("two hundred at once for fifty units: fifty have one each, and nothing is l
   expect(shop.database.counters.retries).toBe(0);
 });
 
-test("a command that is sent many times at once has one effect", async () => {
-  const shop = await setUp(10);
+test("commands that are sent many times at once, in any order, have one effect each", async () => {
+  const shop = await setUp(100);
   const [a = ""] = shop.products;
-  const command = reserve(randomUUID(), [[a, 3]]);
-  const told = await Promise.all(Array.from({ length: 20 }, () => shop.reserve(command)));
+  const commands = Array.from({ length: 10 }, () => reserve(randomUUID(), [[a, 3]]));
+  const shuffled = () => [...commands].sort(() => Math.random() - 0.5);
+  const told = await Promise.all(Array.from({ length: 20 }, () => shop.reserve(...shuffled())));
   expect(new Set(types(told.flat()))).toEqual(new Set(["STOCK_RESERVED"]));
-  await expect(shop.stock()).resolves.toEqual([[7, 3]]);
-  await expect(shop.heads()).resolves.toEqual([{ status: "RESERVED", event_version: 20 }]);
+  await expect(shop.stock()).resolves.toEqual([[70, 30]]);
+  expect(new Set(await shop.heads())).toEqual(
+    new Set(commands.map(() => ({ status: "RESERVED", event_version: 20 }))),
+  );
+  expect(shop.database.counters.retries).toBe(0);
 });
 
 test("a reservation and its release in any order, at once and repeated, end with the stock given back", async () => {
@@ -90,6 +96,18 @@ test("eight writers with baskets at random, sent twice and released: no unit is 
   );
   expect(deadlocks).toEqual([{ deadlocks: 0 }]);
   expect(shop.database.counters.retries).toBe(0);
+});
+
+test("below the allocation stands a second guard: no statement takes more than there is, or gives back twice", async () => {
+  const shop = await setUp(5);
+  const [a = ""] = shop.products;
+  const taking = withTransaction(shop.database, (tx) => takeStock(tx, new Map([[a, 6]])));
+  await expect(taking).rejects.toMatchObject({ message: "less stock than was allocated" });
+  const order = randomUUID();
+  await shop.reserve(reserve(order, [[a, 2]]));
+  const ending = () => withTransaction(shop.database, (tx) => endLines(tx, [order], "RELEASED"));
+  await expect(ending()).resolves.toEqual([{ orderId: order, productId: a, quantity: 2 }]);
+  await expect(ending()).resolves.toEqual([]);
 });
 
 test("a lock that is not to be had fails its own transaction and nothing else of the process", async () => {

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as wait } from "node:timers/promises";
+import { DEMO_PRODUCTS } from "../../migrations/seeds/demo.ts";
 import type { Person } from "../../scripts/demo/tokens.ts";
 import type { HttpAnswer } from "./http.ts";
 import type { Random } from "./random.ts";
@@ -26,70 +27,89 @@ export interface LoadOptions {
   readonly patienceMs?: number;
 }
 
-export interface Load {
-  /** All wishes so far. */
+export interface LoadResult {
+  /** Each with its definite answer. */
   readonly wishes: readonly Wish[];
-  /** Begins no new wishes; resolves when each one has its definite answer. */
-  stop(): Promise<readonly Wish[]>;
+  /** By the clock of performance.now(). */
+  readonly faultsEndedAt: number;
 }
 
 /** Outcomes to be asked for again under the same key; anything else is an answer. */
 const isOpen = (status: number) => status >= 500 || status === 409 || status === 429;
 
 /**
- * Places orders at a steady rate, as long as the system keeps up with it, and asks again, under the same key, until
- * the answer is definite: just what an honest client does when the system dies under it.
+ * Places orders at a steady rate, as far as the system keeps up with it, while `faults` runs, and asks again, under
+ * the same key, until each answer is definite: just what an honest client does when the system dies under it.
  */
-export function startLoad(system: System, options: LoadOptions): Load {
-  const { random, wishesPerSecond, customers, patienceMs = 90_000 } = options;
-  const wishes: Wish[] = [];
-  const paceMs = (1_000 * customers) / wishesPerSecond;
-  let stopping = false;
+export async function underLoad(
+  system: System,
+  options: LoadOptions,
+  faults: () => Promise<void>,
+): Promise<LoadResult> {
+  const load = new Load(system, options);
+  const working = Promise.all(Array.from({ length: options.customers }, () => load.customer()));
+  try {
+    await Promise.race([faults(), working.then(() => Promise.reject(new Error("the load ended")))]);
+    const faultsEndedAt = performance.now();
+    load.state = "ending";
+    await working;
+    return { wishes: load.wishes, faultsEndedAt };
+  } finally {
+    load.state = "abandoned";
+    await working.catch(() => undefined);
+  }
+}
 
-  const pursue = async (wish: Wish) => {
+class Load {
+  readonly wishes: Wish[] = [];
+  /** While "ending" nothing new is wished; once "abandoned" nothing is pursued any more. */
+  state: "running" | "ending" | "abandoned" = "running";
+  readonly #system: System;
+  readonly #options: LoadOptions;
+
+  constructor(system: System, options: LoadOptions) {
+    this.#system = system;
+    this.#options = options;
+  }
+
+  async customer(): Promise<void> {
+    const { random, customers, wishesPerSecond } = this.#options;
+    const paceMs = (1_000 * customers) / wishesPerSecond;
+    while (this.state === "running") {
+      const startedAt = performance.now();
+      const wish = newWish(random);
+      this.wishes.push(wish);
+      await this.#pursue(wish);
+      // A client that lost the answer asks again, be it long after.
+      const earlier = random.chance(0.1) ? this.wishes[random.between(0, this.wishes.length - 1)] : undefined;
+      if (earlier !== undefined && earlier.answers.length > 0) await this.#pursue(earlier);
+      await wait(Math.max(0, paceMs - (performance.now() - startedAt)));
+    }
+  }
+
+  async #pursue(wish: Wish): Promise<void> {
+    const { patienceMs = 90_000 } = this.#options;
     const deadline = performance.now() + patienceMs;
-    while (performance.now() < deadline) {
-      const answer = await system
-        .api("/orders", { as: wish.as, key: wish.key, body: { items: wish.items }, timeoutMs: 15_000 })
-        .catch(() => undefined);
+    while (this.state !== "abandoned") {
+      const request = { as: wish.as, key: wish.key, body: { items: wish.items }, timeoutMs: 15_000 };
+      const answer = await this.#system.api("/orders", request).catch(() => undefined);
       if (answer !== undefined && !isOpen(answer.status)) {
         wish.answers.push(answer);
         return;
       }
       wish.unknown += 1;
+      if (performance.now() > deadline) {
+        const last = answer?.text ?? "no answer";
+        throw new Error(`no definite answer for ${wish.key} within ${patienceMs} ms: ${last}`);
+      }
       await wait(100);
     }
-    throw new Error(`no definite answer for key ${wish.key} within ${patienceMs} ms`);
-  };
-
-  const customer = async () => {
-    while (!stopping) {
-      const startedAt = performance.now();
-      const wish = newWish(system, random);
-      wishes.push(wish);
-      await pursue(wish);
-      // A client that lost the answer asks again, be it long after.
-      const earlier = random.chance(0.1) ? wishes[random.between(0, wishes.length - 1)] : undefined;
-      if (earlier !== undefined && earlier.answers.length > 0) await pursue(earlier);
-      await wait(Math.max(0, paceMs - (performance.now() - startedAt)));
-    }
-  };
-  const working = Array.from({ length: customers }, customer);
-  // Told when the load is stopped.
-  for (const one of working) one.catch(() => undefined);
-  return {
-    wishes,
-    async stop() {
-      stopping = true;
-      await Promise.all(working);
-      return wishes;
-    },
-  };
+  }
 }
 
 /** Mostly what succeeds, some of everything that does not: stock that runs out, unknown products, inactive customers. */
-function newWish(system: System, random: Random): Wish {
-  const { plenty, scarce, soldOut } = system.demo.products;
+function newWish(random: Random): Wish {
+  const { plenty, scarce, soldOut } = DEMO_PRODUCTS;
   const line = (productId: string, most = 3) => ({ productId, quantity: random.between(1, most) });
   const kind = random.next();
   const items = (): Line[] => {

@@ -1,5 +1,5 @@
 import { auditSystem } from "./audit.ts";
-import type { Wish } from "./load.ts";
+import type { LoadResult } from "./load.ts";
 import { ended, placedOf } from "./shop.ts";
 import type { System } from "./system.ts";
 
@@ -7,6 +7,9 @@ import type { System } from "./system.ts";
 const endedWithinMs = 60_000;
 
 export interface Kept {
+  readonly orders: number;
+  /** Answers that left an outcome open, and connections that broke: how much of the faults the clients met. */
+  readonly unknownOutcomes: number;
   readonly created: number;
   readonly cancelled: number;
   /** Longest time from the end of the faults to the end of an order. */
@@ -19,8 +22,7 @@ export interface Kept {
  */
 export async function expectPromisesKept(
   system: System,
-  wishes: readonly Wish[],
-  faultsEndedAt: number,
+  { wishes, faultsEndedAt }: LoadResult,
 ): Promise<Kept> {
   const refused = wishes.filter(({ answers }) => answers.some(({ status }) => status !== 202));
   expect(refused.map(({ answers }) => answers.map(({ text }) => text))).toEqual([]);
@@ -51,5 +53,6 @@ export async function expectPromisesKept(
     orders.map(({ wish, orderId }) => `${wish.key} ${orderId}`).sort(),
   );
   expect(await auditSystem(system.sql)).toEqual([]);
-  return { created, cancelled, lastEndedMs };
+  const unknownOutcomes = wishes.reduce((sum, { unknown }) => sum + unknown, 0);
+  return { orders: wishes.length, unknownOutcomes, created, cancelled, lastEndedMs };
 }

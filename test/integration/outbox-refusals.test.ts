@@ -1,0 +1,105 @@
+import { randomUUID } from "node:crypto";
+import { type BusMessage, MessageRefusedError } from "../../lib/bus/bus.ts";
+import { withTransaction } from "../../lib/database.ts";
+import { markPublished, pendingCount } from "../../mixins/outbox.store.ts";
+import { run, useServer } from "../support/service-database.ts";
+import { until } from "../support/until.ts";
+import { append, appendOthers, eventOf, faulty, type OutboxWorld, openWorld } from "./outbox.world.ts";
+
+/** Events that the broker takes the connection for and then refuses. */
+
+const server = useServer();
+
+let world: OutboxWorld;
+beforeEach(async () => {
+  world = await openWorld(server);
+});
+afterEach(() => world.close());
+
+const appendOne = (aggregateId: string, text = "") =>
+  withTransaction(world.database, (tx) => append(tx, aggregateId, text));
+const drained = () => until("all published", async () => (await pendingCount(world.database)) === 0);
+
+const poisonous = (messages: readonly BusMessage[]) =>
+  messages.findIndex((message) => eventOf(message).data.text === "poison");
+
+test("an event that the broker refuses is tried five times, then a dead letter; its aggregate waits, others go on", async () => {
+  const [bad, good] = [randomUUID(), randomUUID()];
+  let tries = 0;
+  const relay = world.relay({
+    bus: faulty(world.bus, async (messages, real) => {
+      const index = poisonous(messages);
+      if (index < 0) return real(messages);
+      tries += 1;
+      throw new MessageRefusedError("too large", index);
+    }),
+  });
+  await appendOne(good);
+  await appendOne(bad, "before");
+  await appendOne(bad, "poison");
+  await appendOne(bad, "after");
+  await appendOne(good);
+  await until("the other goes on", () => world.versions(good).length === 2);
+  await appendOne(good);
+  await until("given up", () => relay.failed.length === 1);
+  expect(tries).toBe(5);
+  const [letter] = await until("the letter", () => world.letters.length > 0 && world.letters);
+  const failed = (await world.deliveries()).filter(({ status }) => status === "FAILED");
+  expect(failed).toMatchObject([{ retry_count: 5, error_message: "too large" }]);
+  expect(JSON.parse(letter?.value ?? "")).toMatchObject({
+    eventType: "DEAD_LETTER",
+    correlationId: "correlation",
+    data: {
+      source: "outbox",
+      topic: "test.events",
+      position: failed[0]?.position,
+      error: "too large",
+      attempts: 5,
+    },
+  });
+  await until("the other is told", () => world.firsts(good).length === 3);
+  expect(world.firsts(good)).toEqual([1, 2, 3]);
+  expect(world.versions(bad)).toEqual([1]);
+  await expect(pendingCount(world.database)).resolves.toBe(1);
+});
+
+test("once a refused event is taken after all, its aggregate goes on in order", async () => {
+  const id = randomUUID();
+  let refusals = 0;
+  world.relay({
+    bus: faulty(world.bus, async (messages, real) => {
+      const index = poisonous(messages);
+      if (index >= 0 && refusals < 2) {
+        refusals += 1;
+        throw new MessageRefusedError("not now", index);
+      }
+      await real(messages);
+      // A third version comes in the very moment in which the first is let through.
+      if (index >= 0) await appendOne(id, "third");
+    }),
+  });
+  await appendOne(id, "poison");
+  await appendOne(id, "second");
+  // The relay's mark goes past both.
+  for (let batches = 0; batches < 3; batches += 1) await appendOthers(world.database, 500);
+  await until("all of it", () => world.firsts(id).length === 3);
+  expect(world.versions(id)).toEqual([1, 2, 3]);
+  expect(refusals).toBe(2);
+  await drained();
+  await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
+});
+
+test("marking an event published lets its aggregate go on in the same statement", async () => {
+  const id = randomUUID();
+  await appendOne(id);
+  const [first] = await world.deliveries();
+  await run(world.url, "insert into outbox_blocked (aggregate_id, position) values ($1, $2)", [
+    id,
+    first?.position,
+  ]);
+  const before = world.database.counters.statements;
+  await markPublished(world.database, [first?.position ?? 0]);
+  expect(world.database.counters.statements).toBe(before + 1);
+  await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
+  await expect(world.deliveries()).resolves.toMatchObject([{ status: "PUBLISHED" }]);
+});
