@@ -72,6 +72,14 @@ const url = (schemes: readonly string[], about: string) =>
     about,
   });
 
+const brokers = (about: string) =>
+  define<string | undefined>({
+    read: (given) => (/^[\w.-]+:\d{1,5}( *, *[\w.-]+:\d{1,5})*$/.test(given) ? given : undefined),
+    expected: "a comma-separated list of host:port",
+    fallback: undefined,
+    about,
+  });
+
 const choice = <const Choices extends readonly string[]>(
   choices: Choices,
   fallback: Choices[number],
@@ -126,7 +134,7 @@ export const SETTINGS = {
   DATABASE_STATEMENT_TIMEOUT_MS: integer(5_000, 100, 600_000, "PostgreSQL ends a statement after this time."),
   DATABASE_LOCK_TIMEOUT_MS: integer(2_000, 50, 600_000, "PostgreSQL ends a wait for a lock after this time."),
   TRANSPORTER: url(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process."),
-  KAFKA_BROKERS: optional("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
+  KAFKA_BROKERS: brokers("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
   KAFKA_PORT: port(9_092, "Port of the Kafka broker that npm run stack starts."),

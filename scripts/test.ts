@@ -55,6 +55,8 @@ function runJest(reportFile: string): Promise<number> {
   const command = [
     join(root, "node_modules", "jest", "bin", "jest.js"),
     "--json",
+    // A test that failed may leave a timer or a connection behind; the run must end all the same.
+    "--forceExit",
     `--outputFile=${reportFile}`,
     ...patterns,
     ...options,

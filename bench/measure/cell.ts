@@ -46,7 +46,12 @@ export async function runCell(
 ): Promise<Run> {
   if (patienceMs > 0) await waitForQuiet(patienceMs);
   const edges: Promise<Counters>[] = [];
-  const mark = () => void edges.push(meter.read(load.pid));
+  const mark = () => {
+    const edge = meter.read(load.pid);
+    // Awaited below; a system that has gone must not count as an unhandled error meanwhile.
+    edge.catch(() => undefined);
+    edges.push(edge);
+  };
   const { finished, ...result } = await load.run(request, mark, mark);
   const [before, after] = await Promise.all(edges);
   if (before === undefined || after === undefined) throw new Error("the load process told no edges");

@@ -39,7 +39,7 @@ export function killService(name: "saga" | "product"): void {
       });
       const kept = await expectPromisesKept(system, result);
       process.stderr.write(`kill-${name}: ${JSON.stringify(kept)}\n`);
-      expect(kept.created).toBeGreaterThan(kills);
+      expect(kept.outcomes.created).toBeGreaterThan(kills);
     }, 240_000);
   });
 }

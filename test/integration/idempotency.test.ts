@@ -71,6 +71,9 @@ let url: string;
 beforeAll(async () => {
   ({ url } = await server.fresh("order"));
   process.env.ORDER_DATABASE_URL = url;
+  // On a busy machine the last of many that meet at one key waits long.
+  process.env.DATABASE_LOCK_TIMEOUT_MS = "20000";
+  process.env.DATABASE_STATEMENT_TIMEOUT_MS = "20000";
   await run(url, "create table notes (id text, text text)");
   await run(
     url,

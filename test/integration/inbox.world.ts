@@ -59,12 +59,14 @@ export async function openConsumer(server: TestServer, change: Partial<ConsumerO
     },
     ...change,
   });
-  const consumer = options(open());
+  // On a busy machine the last of many that meet at one row waits long.
+  const patient = { lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 };
+  const consumer = options(open(patient));
   return {
     url,
     seen,
     consumer,
-    another: (group?: string) => options(open(), group),
+    another: (group?: string) => options(open(patient), group),
     take: (...messages: readonly ReceivedMessage[]) => consume(consumer, messages),
     effects: async () =>
       (await run<{ reason: string }>(url, "select reason from effects order by id")).map((row) => row.reason),

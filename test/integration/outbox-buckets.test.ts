@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { openBus } from "../../lib/bus/open-bus.ts";
 import { loadConfig } from "../../lib/config.ts";
 import { claimBuckets, releaseBuckets } from "../../mixins/outbox-buckets.store.ts";
@@ -11,7 +10,7 @@ import { until } from "../support/until.ts";
 const server = useServer();
 const ALL = Array.from({ length: 16 }, (_, bucket) => bucket);
 const LONG_MS = 60_000;
-const SHORT_MS = 300;
+const SHORT_MS = 1_000;
 
 async function setUp() {
   const { url, open } = await server.fresh("customer");
@@ -84,33 +83,37 @@ test("a relay gives its buckets back when it stops", async () => {
   const { url, open, owners } = await setUp();
   const log = await server.fresh("bus");
   const bus = openBus(loadConfig({ BUS_DATABASE_URL: log.url }));
-  const options = { bus, pollMs: 20, batchSize: 100, leaseMs: 900 };
-  const unexpected = (error: unknown) => {
-    throw error;
-  };
-  const start = () => {
-    const relay = createRelay({
-      ...options,
+  const errors: unknown[] = [];
+  const relayOf = (owner: string) =>
+    createRelay({
+      bus,
+      owner,
       database: open({ connectionsMax: 2 }),
-      owner: randomUUID(),
+      pollMs: 20,
+      batchSize: 100,
+      leaseMs: 900,
       onPublished: () => undefined,
       onFailed: () => undefined,
-      onError: unexpected,
+      onError: (error) => errors.push(error),
     });
-    relay.start();
-    return relay;
-  };
-  const [a, b] = [start(), start()];
-  await until("a fair share each", async () => {
-    const counts = new Map<string, number>();
-    for (const owner of await owners()) if (owner !== null) counts.set(owner, (counts.get(owner) ?? 0) + 1);
-    return [...counts.values()].join() === "8,8";
-  });
-  await a.stop();
-  expect((await owners()).filter((owner) => owner === null)).toHaveLength(8);
-  await until("the other has them", async () => new Set(await owners()).size === 1);
-  await b.stop();
-  await expect(run(url, "select * from outbox_relays")).resolves.toEqual([]);
-  expect(new Set(await owners())).toEqual(new Set([null]));
-  await bus.close();
+  const [a, b] = [relayOf("a"), relayOf("b")];
+  try {
+    a.start();
+    b.start();
+    await until(
+      "a fair share each",
+      async () => (await owners()).filter((owner) => owner === "a").length === 8,
+    );
+    await until("all taken", async () => (await owners()).every((owner) => owner !== null));
+    await a.stop();
+    expect(await owners()).not.toContain("a");
+    await until("the other has them", async () => (await owners()).every((owner) => owner === "b"));
+    await b.stop();
+    expect(new Set(await owners())).toEqual(new Set([null]));
+    await expect(run(url, "select * from outbox_relays")).resolves.toEqual([]);
+    expect(errors).toEqual([]);
+  } finally {
+    await Promise.all([a.stop(), b.stop()]);
+    await bus.close();
+  }
 });

@@ -24,7 +24,8 @@ export const release = (orderId: string, basket: Basket): Command<"RELEASE_STOCK
 /** A shop with these units of each product, the products in an order of their own. */
 export async function openShop(server: TestServer, ...available: readonly number[]) {
   const { url, open } = await server.fresh("product");
-  const database = open({ connectionsMax: 8 });
+  // On a busy machine the last of many that meet at one row waits long.
+  const database = open({ connectionsMax: 8, lockTimeoutMs: 20_000, statementTimeoutMs: 20_000 });
   const products: readonly string[] = available.map(() => randomUUID());
   await run(
     url,

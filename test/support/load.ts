@@ -12,10 +12,12 @@ export interface Wish {
   readonly key: string;
   readonly as: Person;
   readonly items: readonly Line[];
+  /** False: this order can only be cancelled. */
+  readonly canSucceed: boolean;
   /** Every definite answer to it: several where it was asked again although it was known. */
   readonly answers: HttpAnswer[];
-  /** Answers that leave the outcome open, and connections that broke. */
-  unknown: number;
+  /** By the clock of performance.now(). */
+  answeredAt: number;
 }
 
 export interface LoadOptions {
@@ -30,9 +32,14 @@ export interface LoadOptions {
 export interface LoadResult {
   /** Each with its definite answer. */
   readonly wishes: readonly Wish[];
+  /** How often each answer came that leaves the outcome open: its status and code, or what broke the connection. */
+  readonly open: Readonly<Record<string, number>>;
   /** By the clock of performance.now(). */
   readonly faultsEndedAt: number;
 }
+
+/** The connection broke, or could not be made. */
+export const NO_ANSWER = "no answer";
 
 /** Outcomes to be asked for again under the same key; anything else is an answer. */
 const isOpen = (status: number) => status >= 500 || status === 409 || status === 429;
@@ -53,7 +60,7 @@ export async function underLoad(
     const faultsEndedAt = performance.now();
     load.state = "ending";
     await working;
-    return { wishes: load.wishes, faultsEndedAt };
+    return { wishes: load.wishes, open: Object.fromEntries(load.open), faultsEndedAt };
   } finally {
     load.state = "abandoned";
     await working.catch(() => undefined);
@@ -62,6 +69,7 @@ export async function underLoad(
 
 class Load {
   readonly wishes: Wish[] = [];
+  readonly open = new Map<string, number>();
   /** While "ending" nothing new is wished; once "abandoned" nothing is pursued any more. */
   state: "running" | "ending" | "abandoned" = "running";
   readonly #system: System;
@@ -92,14 +100,19 @@ class Load {
     const deadline = performance.now() + patienceMs;
     while (this.state !== "abandoned") {
       const request = { as: wish.as, key: wish.key, body: { items: wish.items }, timeoutMs: 15_000 };
-      const answer = await this.#system.api("/orders", request).catch(() => undefined);
-      if (answer !== undefined && !isOpen(answer.status)) {
+      // Told by what it has: an error of Node's own is no instance of jest's Error.
+      const answer: HttpAnswer | { readonly message: string } = await this.#system
+        .api("/orders", request)
+        .catch((error: Error) => error);
+      if ("status" in answer && !isOpen(answer.status)) {
         wish.answers.push(answer);
+        wish.answeredAt ||= performance.now();
         return;
       }
-      wish.unknown += 1;
+      const what = "status" in answer ? `${answer.status} ${answer.body?.code}` : NO_ANSWER;
+      this.open.set(what, (this.open.get(what) ?? 0) + 1);
       if (performance.now() > deadline) {
-        const last = answer?.text ?? "no answer";
+        const last = "status" in answer ? answer.text : answer.message;
         throw new Error(`no definite answer for ${wish.key} within ${patienceMs} ms: ${last}`);
       }
       await wait(100);
@@ -107,17 +120,24 @@ class Load {
   }
 }
 
+/** The id of no product. */
+const nothing = "01990000-0000-7000-8000-00000000dead";
+const hopeless: readonly string[] = [nothing, DEMO_PRODUCTS.soldOut];
+
 /** Mostly what succeeds, some of everything that does not: stock that runs out, unknown products, inactive customers. */
 function newWish(random: Random): Wish {
   const { plenty, scarce, soldOut } = DEMO_PRODUCTS;
   const line = (productId: string, most = 3) => ({ productId, quantity: random.between(1, most) });
   const kind = random.next();
-  const items = (): Line[] => {
-    if (kind < 0.08) return [line(plenty), line(soldOut)];
-    if (kind < 0.25) return [line(scarce, 1), line(plenty)];
-    if (kind < 0.3) return [line(plenty), line(randomUUID())];
-    return [line(plenty)];
-  };
+  const also =
+    kind < 0.08 ? [line(soldOut)] : kind < 0.25 ? [line(scarce, 1)] : kind < 0.3 ? [line(nothing)] : [];
   const as = random.chance(0.05) ? "inactiveCustomer" : random.chance(0.3) ? "otherCustomer" : "customer";
-  return { key: `wish-${randomUUID()}`, as, items: items(), answers: [], unknown: 0 };
+  return {
+    key: `wish-${randomUUID()}`,
+    as,
+    items: [line(plenty), ...also],
+    canSucceed: as !== "inactiveCustomer" && !also.some((one) => hopeless.includes(one.productId)),
+    answers: [],
+    answeredAt: 0,
+  };
 }

@@ -40,7 +40,7 @@ export type Sql = <Row extends object>(
   values?: readonly unknown[],
 ) => Promise<Row[]>;
 
-const stackDir = join(__dirname, "..", "..", ".stack");
+export const stackDir = join(__dirname, "..", "..", ".stack");
 /** How much of its output is shown when it has ended before its time. */
 const lastCharacters = 4_000;
 const goneMsMax = 20_000;

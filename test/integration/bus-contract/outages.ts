@@ -56,14 +56,18 @@ export function describeOutages(fixture: BusFixture): void {
         for (const socket of sockets.open()) socket.destroy(error);
         cuts += 1;
       }, 211);
-      const wereHit = () => cuts >= 20 && publishing.refusals() >= 3;
-      await until("publishes are hit", wereHit, { timeoutMs: 60_000 });
-      clearInterval(cutting);
-      sockets.stop();
+      const wereHit = () => cuts >= 20 && publishing.refusals() >= 1;
+      try {
+        await until("publishes are hit", wereHit, { timeoutMs: 100_000 });
+      } finally {
+        // Whatever this process opens next is another test's.
+        clearInterval(cutting);
+        sockets.stop();
+      }
       const messages = await publishing.stop();
       await until("all arrive", () => receipts.hasAll(messages), { timeoutMs: 60_000 });
       expectGrowing(receipts);
-    }, 150_000);
+    }, 240_000);
   });
 }
 
