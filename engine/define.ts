@@ -64,6 +64,8 @@ export interface StepDefinition {
   readonly repeatable: boolean;
   /** What is kept of the result for later steps and the compensation; everything when missing. */
   readonly record?: (result: unknown) => unknown;
+  /** Left out when this says false. */
+  readonly when?: (scope: AnyScope) => boolean;
   /** compensatable: undone when a later step fails. pivot: a refusal undoes the rest, an unknown outcome is
    *  asked again until it is known. retriable: only forward. */
   readonly mode: "compensatable" | "pivot" | "retriable";
@@ -205,7 +207,10 @@ export interface AfterPivot<Input, Results, Actions, Events> {
     Recorded = Events[Success],
   >(
     name: Name,
-    options: RequestOptions<Input, Results, Events, Publish, Success, Recorded>,
+    options: RequestOptions<Input, Results, Events, Publish, Success, Recorded> & {
+      /** Only then; otherwise the step is left out. */
+      readonly when?: (scope: Scope<Input, Results>) => boolean;
+    },
   ): AfterPivot<Input, Added<Results, Name, Recorded>, Actions, Events>;
   build(): SagaDefinition<Input>;
 }
@@ -221,6 +226,7 @@ interface LooseOptions {
   readonly attemptsMax?: number;
   readonly repeatable?: boolean;
   readonly record?: (result: unknown) => unknown;
+  readonly when?: (scope: AnyScope) => boolean;
   readonly compensate?: LooseOptions;
 }
 
@@ -253,6 +259,7 @@ export const defineSaga =
           options.attemptsMax ?? (mode === "compensatable" ? ATTEMPTS_BEFORE_PIVOT : ATTEMPTS_AFTER_PIVOT),
         repeatable: options.repeatable ?? false,
         record: options.record,
+        when: options.when,
         mode,
       });
       return builder;

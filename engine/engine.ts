@@ -78,6 +78,27 @@ export class Engine<I extends Instance, Tx> {
     };
   }
 
+  /**
+   * Applies one input now and tells whether it changed anything; `alongside` writes into the same transaction.
+   * For what people ask: they want to know.
+   */
+  async offer(id: string, input: Input, alongside: (tx: Tx) => void): Promise<boolean> {
+    const { store } = this.ports;
+    const settled = await store.transaction(async (tx) => {
+      const [before] = await store.load(tx, [id]);
+      const outcome = before && this.protocol.advance(before, input, this.ports.now());
+      if (!before || !outcome?.changed) return undefined;
+      const change = { before, after: outcome.instance, published: outcome.effects.filter(isPublish) };
+      await store.save(tx, [change]);
+      alongside(tx);
+      return { change, effects: outcome.effects };
+    });
+    if (!settled) return false;
+    this.settle([settled.change]);
+    this.act(nextVersion(settled.change.after), settled.effects);
+    return true;
+  }
+
   /** Takes over what is due. Answers true when there may be more. */
   async recover(): Promise<boolean> {
     if (this.draining) return false;

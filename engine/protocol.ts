@@ -33,7 +33,13 @@ export type Reply =
 export type Input =
   | { readonly kind: "reply"; readonly token: string; readonly reply: Reply }
   | { readonly kind: "event"; readonly eventId: string; readonly type: string; readonly data: object }
-  | { readonly kind: "timer" };
+  | { readonly kind: "timer" }
+  /** Somebody wants it undone, as long as that is possible. */
+  | { readonly kind: "cancel"; readonly code: string; readonly message: string }
+  /** An operator frees it: try again now, take the step in hand for done, or undo everything. */
+  | { readonly kind: "operator"; readonly action: OperatorAction };
+
+export type OperatorAction = "retry" | "skip" | "compensate" | "force-cancel";
 
 /** What the engine needs to know of an instance, whatever its protocol. */
 export interface Instance {

@@ -6,7 +6,7 @@ import {
   type SagaDefinition,
   type StepDefinition,
 } from "./define.ts";
-import type { CallEffect, Effect, Input, Outcome, Protocol, Reply } from "./protocol.ts";
+import type { CallEffect, Effect, Input, OperatorAction, Outcome, Protocol, Reply } from "./protocol.ts";
 import type { NewSaga, SagaInstance, SagaProgress, StepRecord, StepStatus } from "./saga-instance.ts";
 
 /**
@@ -72,6 +72,8 @@ class Move {
     const awaiting = this.awaiting();
     if (input.kind === "event") return this.takeEvent(input, awaiting);
     if (!awaiting) return this.unchanged();
+    if (input.kind === "cancel") return this.cancel(awaiting, input.code, input.message);
+    if (input.kind === "operator") return this.operate(awaiting, input.action);
     if (input.kind === "timer") return this.takeTimer(awaiting);
     if (awaiting.exchange.kind !== "call" || input.token !== this.token()) return this.unchanged();
     return this.takeReply(input.reply, awaiting);
@@ -93,6 +95,7 @@ class Move {
       this.set({ state: "COMPLETED", step: null, attempt: 0, wakeInMs: null });
       return this;
     }
+    if (step.when && !step.when(this.scope(step))) return this.enter(index + 1);
     this.set({ state: "RUNNING", step: step.name, attempt: 1 });
     this.record({ name: step.name, status: "RUNNING", attempts: 1, startedAt: this.now });
     this.perform({ step, exchange: step.exchange, backward: false });
@@ -147,6 +150,22 @@ class Move {
     const isSuccess = step.exchange.kind === "request" && event.type === step.exchange.success;
     if (!gaveUp || !isSuccess || step.compensation?.kind !== "request") return this.unchanged();
     this.publish(step.compensation, this.scope(step));
+    return this.outcome(true);
+  }
+
+  /** What is in hand may still have its effect, so it is undone with the rest. From the pivot on it is too late. */
+  private cancel({ step, backward }: Awaiting, code: string, message: string): Outcome<SagaInstance> {
+    if (backward || step.mode !== "compensatable") return this.unchanged();
+    return this.fail({ code, message, step: step.name }, "UNKNOWN");
+  }
+
+  private operate(awaiting: Awaiting, action: OperatorAction): Outcome<SagaInstance> {
+    const { step, backward } = awaiting;
+    if (action === "compensate") return this.cancel(awaiting, "OPERATOR", "An operator undid it.");
+    if (action === "skip") return backward ? this.undone(step) : this.succeed(step, null);
+    if (action !== "retry") return this.unchanged();
+    this.set({ attempt: this.instance.attempt + 1, state: backward ? "COMPENSATING" : "RUNNING" });
+    this.perform(awaiting);
     return this.outcome(true);
   }
 

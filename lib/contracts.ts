@@ -64,6 +64,73 @@ export interface ProductView {
   readonly sold: number;
 }
 
+export type PaymentStatus =
+  | "initiated"
+  | "reserved"
+  | "captured"
+  | "failed"
+  | "voided"
+  | "refunded"
+  | "partially_refunded";
+
+export interface PaymentAttemptView {
+  readonly operation: "authorise" | "capture" | "void" | "refund";
+  readonly status: "pending" | "succeeded" | "declined" | "unknown";
+  readonly amountMinor: number;
+  readonly at: string;
+  readonly errorCode?: string;
+}
+
+export interface PaymentView {
+  readonly paymentId: string;
+  readonly orderId: string;
+  readonly status: PaymentStatus;
+  readonly amountMinor: number;
+  readonly capturedMinor: number;
+  readonly refundedMinor: number;
+  readonly currency: string;
+  readonly attempts: readonly PaymentAttemptView[];
+}
+
+export interface PayOrderParams {
+  readonly orderId: string;
+  /** Set: the order must be this customer's. */
+  readonly customerId?: string;
+  readonly paymentMethod: string;
+  readonly idempotency: IdempotencyClaim;
+}
+
+export interface PayOrderAnswer {
+  readonly transactionId: string;
+  readonly orderId: string;
+  readonly status: "processing";
+}
+
+export interface CancelOrderParams {
+  readonly orderId: string;
+  readonly customerId?: string;
+  readonly reason?: string;
+  /** Who asks: a customer or a member of staff. */
+  readonly actor: string;
+  readonly byStaff: boolean;
+  readonly idempotency: IdempotencyClaim;
+}
+
+export interface TransactionView {
+  readonly transactionId: string;
+  readonly type: string;
+  readonly orderId: string;
+  readonly state: string;
+  readonly participants: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly error?: Reason;
+  }[];
+  readonly error?: Reason;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly nextCursor?: string;
@@ -161,6 +228,75 @@ export interface Actions {
   "product.get": { params: { productId: string }; result: ProductView };
   "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
+  /** TCC of the order: created -> paying -> paid, or back. `tryPay` answers what there is to pay. */
+  "order.tryPay": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.confirmPay": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.cancelPay": {
+    params: { gid: string; orderId: string; reason?: Reason };
+    result: { orderId: string; status: OrderStatus };
+  };
+  /** The semantic lock of a cancellation: -> cancelling. Answers what it was before. */
+  "order.requestCancellation": {
+    params: { orderId: string; reason: Reason; actor: string };
+    result: { orderId: string; before: OrderStatus; items: readonly Line[] };
+  };
+  "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.complete": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  /** TCC of stock. Without a reservation, `stockTry` makes one of `items`; with one it holds it. */
+  "product.stockTry": {
+    params: { gid: string; orderId: string; items?: readonly Line[]; ttlSeconds?: number };
+    result: { orderId: string; status: string };
+  };
+  "product.stockConfirm": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: string };
+  };
+  "product.stockCancel": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: string };
+  };
+  /** TCC of money: authorise, capture, void. `gid` is the global transaction. */
+  "payment.try": {
+    params: {
+      gid: string;
+      orderId: string;
+      customerId: string;
+      amountMinor: number;
+      currency: string;
+      paymentMethod: string;
+    };
+    result: { paymentId: string; status: PaymentStatus };
+  };
+  "payment.confirm": { params: { gid: string }; result: { paymentId: string; status: PaymentStatus } };
+  "payment.cancel": { params: { gid: string }; result: { paymentId?: string; status: PaymentStatus } };
+  "payment.refund": {
+    params: { paymentId: string; amountMinor?: number; reason: string; idempotency: IdempotencyClaim };
+    result: IdempotentAnswer<{
+      refundId: string;
+      paymentId: string;
+      amountMinor: number;
+      status: "processing";
+    }>;
+  };
+  "payment.get": { params: { paymentId: string } & Viewer; result: PaymentView };
+  "payment.byOrder": { params: { orderId: string } & Viewer; result: Page<PaymentView> };
+  /** `body`: the raw bytes as UTF-8 text; the signature is over them. */
+  "payment.webhook": {
+    params: { provider: string; body: string; headers: Readonly<Record<string, string>> };
+    result: { received: true };
+  };
+  "saga.payOrder": { params: PayOrderParams; result: IdempotentAnswer<PayOrderAnswer> };
+  "saga.transaction": {
+    params: { transactionId: string; waitMs?: number } & Viewer;
+    result: TransactionView;
+  };
+  "saga.cancelOrder": { params: CancelOrderParams; result: IdempotentAnswer<{ sagaId: string }> };
   "saga.createOrder": { params: CreateOrderParams; result: IdempotentAnswer<CreateOrderAnswer> };
   /** `waitMs`: answer only when the saga has ended, at the latest after this time. */
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };

@@ -22,6 +22,9 @@ export interface EventData {
   };
   ORDER_CONFIRMED: { orderId: string; customerId: string; totalMinor: number; currency: string };
   ORDER_CANCELLED: { orderId: string; customerId: string; reason: Reason };
+  ORDER_PAID: { orderId: string; customerId: string; totalMinor: number; currency: string };
+  ORDER_CANCELLATION_REQUESTED: { orderId: string; customerId: string; reason: Reason };
+  ORDER_COMPLETED: { orderId: string; customerId: string };
   STOCK_RESERVED: { orderId: string; sagaId?: string; items: readonly Line[]; expiresAt: string };
   STOCK_RESERVATION_FAILED: {
     orderId: string;
@@ -32,8 +35,23 @@ export interface EventData {
     requested: number;
   };
   STOCK_RELEASED: { orderId: string; sagaId?: string; items: readonly Line[]; reason: string };
+  STOCK_CONFIRMED: { orderId: string; items: readonly Line[] };
   STOCK_ADJUSTED: { productId: string; delta: number; available: number; reason: string };
+  PAYMENT_RESERVED: { paymentId: string; orderId: string; amountMinor: number; currency: string };
+  PAYMENT_COMPLETED: { paymentId: string; orderId: string; amountMinor: number; currency: string };
+  PAYMENT_FAILED: { paymentId: string; orderId: string; reason: string; errorCode: string };
+  /** amountMinor: of this refund; 0 when there was nothing to give back. */
+  PAYMENT_REFUNDED: {
+    paymentId?: string;
+    orderId: string;
+    sagaId?: string;
+    refundId?: string;
+    amountMinor: number;
+    currency: string;
+  };
   RESERVE_STOCK: { orderId: string; sagaId: string; items: readonly Line[]; ttlSeconds?: number };
+  /** Gives back all that was captured for the order and not refunded yet. */
+  REFUND_PAYMENT: { orderId: string; sagaId: string; reason: string };
   RELEASE_STOCK: { orderId: string; sagaId: string; items: readonly Line[]; reason: string };
 }
 
@@ -114,7 +132,7 @@ function event(
   };
 }
 
-const { orders, products, sagaCommands } = TOPICS;
+const { orders, products, payments, sagaCommands } = TOPICS;
 const saga = ["sagaId"];
 
 /** Routing and schema of each event. The aggregate's id is the message key. */
@@ -135,6 +153,18 @@ export const EVENTS: Readonly<Record<EventType, EventDefinition>> = {
     customerId: id,
     reason,
   }),
+  ORDER_PAID: event(orders, "order", "The order is paid in full.", { orderId: id, customerId: id, ...money }),
+  ORDER_CANCELLATION_REQUESTED: event(
+    orders,
+    "order",
+    "The order is being cancelled; no other change is possible.",
+    {
+      orderId: id,
+      customerId: id,
+      reason,
+    },
+  ),
+  ORDER_COMPLETED: event(orders, "order", "The order was delivered.", { orderId: id, customerId: id }),
   STOCK_RESERVED: event(
     products,
     "reservation",
@@ -156,10 +186,51 @@ export const EVENTS: Readonly<Record<EventType, EventDefinition>> = {
     { orderId: id, sagaId: id, items: { ...lines, minItems: 0 }, reason: name },
     saga,
   ),
+  STOCK_CONFIRMED: event(products, "reservation", "What the order held is sold.", {
+    orderId: id,
+    items: lines,
+  }),
   STOCK_ADJUSTED: event(products, "product", "Stock was counted, received or returned.", {
     productId: id,
     delta: { type: "integer" },
     available: count,
+    reason: name,
+  }),
+  PAYMENT_RESERVED: event(payments, "payment", "The amount is authorised, not yet taken.", {
+    paymentId: id,
+    orderId: id,
+    amountMinor: count,
+    currency: money.currency,
+  }),
+  PAYMENT_COMPLETED: event(payments, "payment", "The amount is captured.", {
+    paymentId: id,
+    orderId: id,
+    amountMinor: count,
+    currency: money.currency,
+  }),
+  PAYMENT_FAILED: event(payments, "payment", "The provider refused.", {
+    paymentId: id,
+    orderId: id,
+    reason: name,
+    errorCode: name,
+  }),
+  PAYMENT_REFUNDED: event(
+    payments,
+    "payment",
+    "Money was given back, all or part of it.",
+    {
+      paymentId: id,
+      orderId: id,
+      sagaId: id,
+      refundId: id,
+      amountMinor: count,
+      currency: { type: "string" },
+    },
+    ["paymentId", "sagaId", "refundId"],
+  ),
+  REFUND_PAYMENT: event(sagaCommands, "saga", "Give back what was captured for the order.", {
+    orderId: id,
+    sagaId: id,
     reason: name,
   }),
   RESERVE_STOCK: event(

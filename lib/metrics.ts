@@ -74,6 +74,18 @@ export class Metrics {
     this.set("oms_saga_active", count);
   }
 
+  tccStarted(count = 1): void {
+    this.add("oms_tcc_started_total", count);
+  }
+
+  tccCompleted(result: string, count = 1): void {
+    this.add("oms_tcc_completed_total", count, { result });
+  }
+
+  tccTimedOut(count = 1): void {
+    this.add("oms_tcc_timeout_total", count);
+  }
+
   outboxPending(service: string, count: number): void {
     this.set("oms_outbox_pending_count", count, { service });
   }

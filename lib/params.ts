@@ -20,5 +20,10 @@ export const reason = {
   props: { code: { type: "string", max: 64 }, message: { type: "string", max: 1_000 } },
 } as const;
 
+export const claimRules = {
+  type: "object",
+  props: { subject: "string", key: "string", operation: "string", requestHash: "string" },
+} as const;
+
 export const limit = { type: "number", integer: true, min: 1, max: 100, optional: true } as const;
 export const cursor = { type: "string", max: 200, optional: true } as const;

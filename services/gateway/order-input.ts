@@ -1,31 +1,14 @@
-import { Validators } from "moleculer";
 import type { CreateOrderParams, ShippingAddress } from "../../lib/contracts.ts";
-import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
+import { InvalidInputError } from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
 import type { Principal } from "./auth.ts";
+import { bodyReader, isObject, paymentMethod, text, uuid } from "./body-schema.ts";
 import { ForbiddenError } from "./refusals.ts";
 import { hasRole } from "./request.ts";
 
-/** Without control characters and halves of surrogate pairs: PostgreSQL takes neither in text or jsonb. */
-const text = (max: number) => ({
-  type: "string",
-  empty: false,
-  max,
-  pattern: /^[^\p{Cc}\p{Cs}]*$/u,
-  messages: { stringPattern: "The '{field}' field contains characters that are not allowed." },
-});
-
-/** In any case, as RFC 9562 has it; we go on with lower case. */
-const uuid = {
-  type: "string",
-  pattern: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
-  messages: { stringPattern: "The '{field}' field must be a UUID." },
-};
-
 /** POST /orders, as a schema of fastest-validator. The only place where it is checked. */
 export const ORDER_SCHEMA = {
-  $$strict: true,
   items: {
     type: "array",
     min: 1,
@@ -52,7 +35,7 @@ export const ORDER_SCHEMA = {
       country: text(60),
     },
   },
-  paymentMethod: { type: "string", pattern: /^[A-Za-z0-9_-]{1,64}$/, optional: true },
+  paymentMethod: { ...paymentMethod, optional: true },
   customerId: { ...uuid, optional: true },
 };
 
@@ -63,45 +46,22 @@ interface OrderBody {
   readonly customerId?: string;
 }
 
-interface Finding {
-  readonly type: string;
-  readonly field?: string;
-  readonly message?: string;
-  readonly actual?: unknown;
-}
-
-const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile(ORDER_SCHEMA);
-const FINDINGS_MAX = 20;
+const readOrder = bodyReader<OrderBody>(ORDER_SCHEMA);
 
 /** What the order is to be, without its idempotency claim. @throws ForbiddenError, InvalidInputError */
 export function parseOrder(body: unknown, principal: Principal): Omit<CreateOrderParams, "idempotency"> {
-  if (!isObject(body)) throw new InvalidInputError([{ field: "", message: "The body must be an object." }]);
   const staff = hasRole(principal, "staff");
-  if (!staff && Object.hasOwn(body, "customerId")) {
+  if (!staff && isObject(body) && Object.hasOwn(body, "customerId")) {
     throw new ForbiddenError("Only staff may order for a customer; leave customerId out.");
   }
-  assertValid(body);
-  const { items, shippingAddress, paymentMethod } = body;
+  const order = readOrder(body);
+  const { items, shippingAddress, paymentMethod } = order;
   return {
-    customerId: customerOf(body, principal),
+    customerId: customerOf(order, principal),
     items: summed(items),
     ...(shippingAddress && { shippingAddress }),
     ...(paymentMethod && { paymentMethod }),
   };
-}
-
-function isObject(body: unknown): body is Record<string, unknown> {
-  return typeof body === "object" && body !== null && !Array.isArray(body);
-}
-
-function assertValid(body: Record<string, unknown>): asserts body is Record<string, unknown> & OrderBody {
-  const findings: unknown = check(body);
-  if (Array.isArray(findings)) throw new InvalidInputError(findings.slice(0, FINDINGS_MAX).map(fieldError));
-}
-
-function fieldError({ type, field = "", message, actual }: Finding): FieldError {
-  if (type !== "objectStrict") return { field, message: message ?? "is not valid" };
-  return { field, message: `These fields are not known here: ${String(actual).slice(0, 200)}.` };
 }
 
 function customerOf(body: OrderBody, principal: Principal): string {

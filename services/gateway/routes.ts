@@ -1,6 +1,19 @@
 import type { ActionName } from "../../lib/contracts.ts";
 import { ROLES, type Role } from "./auth.ts";
 import { createOrder, getOrder, getOrderStatus, getSaga, listOrders } from "./orders.ts";
+import {
+  cancelOrder,
+  finishPayment,
+  finishStock,
+  getPayment,
+  getTransaction,
+  listPayments,
+  moveOrder,
+  payOrder,
+  refundPayment,
+  tryPayment,
+  tryStock,
+} from "./payments.ts";
 import { readQuery, token, wholeNumber } from "./query.ts";
 import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
 
@@ -18,7 +31,69 @@ export interface Route {
 
 const BUYERS = ["customer", "staff"] as const;
 const OWNERS_AND_STAFF = ["customer", "staff", "operator"] as const;
+const STAFF = ["staff"] as const;
+const SERVICE = ["service"] as const;
 const PAGE = { limit: wholeNumber(1, 100), cursor: token(200) };
+
+const PAYMENT_ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    path: "/orders/:orderId/payments",
+    roles: OWNERS_AND_STAFF,
+    action: "payment.byOrder",
+    handle: listPayments,
+  },
+  {
+    method: "GET",
+    path: "/payments/:paymentId",
+    roles: OWNERS_AND_STAFF,
+    action: "payment.get",
+    handle: getPayment,
+  },
+  {
+    method: "POST",
+    path: "/payments/:paymentId/refund",
+    roles: STAFF,
+    action: "payment.refund",
+    handle: refundPayment,
+  },
+  { method: "POST", path: "/payments/try", roles: SERVICE, action: "payment.try", handle: tryPayment },
+  {
+    method: "POST",
+    path: "/payments/confirm/:id",
+    roles: SERVICE,
+    action: "payment.confirm",
+    handle: finishPayment("payment.confirm"),
+  },
+  {
+    method: "POST",
+    path: "/payments/cancel/:id",
+    roles: SERVICE,
+    action: "payment.cancel",
+    handle: finishPayment("payment.cancel"),
+  },
+  {
+    method: "POST",
+    path: "/products/stock/try",
+    roles: SERVICE,
+    action: "product.stockTry",
+    handle: tryStock,
+  },
+  {
+    method: "POST",
+    path: "/products/stock/confirm/:orderId",
+    roles: SERVICE,
+    action: "product.stockConfirm",
+    handle: finishStock("product.stockConfirm"),
+  },
+  {
+    method: "POST",
+    path: "/products/stock/cancel/:orderId",
+    roles: SERVICE,
+    action: "product.stockCancel",
+    handle: finishStock("product.stockCancel"),
+  },
+];
 
 /** The public API: what is not in this table does not exist. */
 export const ROUTES: readonly Route[] = [
@@ -40,6 +115,44 @@ export const ROUTES: readonly Route[] = [
     action: "saga.get",
     handle: getSaga,
   },
+  {
+    method: "POST",
+    path: "/orders/:orderId/pay",
+    roles: ["customer"],
+    action: "saga.payOrder",
+    handle: payOrder,
+  },
+  {
+    method: "GET",
+    path: "/transactions/:transactionId",
+    roles: OWNERS_AND_STAFF,
+    action: "saga.transaction",
+    handle: getTransaction,
+  },
+  ...(["POST", "PUT"] as const).map(
+    (method): Route => ({
+      method,
+      path: "/orders/:orderId/cancel",
+      roles: BUYERS,
+      action: "saga.cancelOrder",
+      handle: cancelOrder,
+    }),
+  ),
+  {
+    method: "POST",
+    path: "/orders/:orderId/ship",
+    roles: STAFF,
+    action: "order.ship",
+    handle: moveOrder("order.ship"),
+  },
+  {
+    method: "POST",
+    path: "/orders/:orderId/complete",
+    roles: STAFF,
+    action: "order.complete",
+    handle: moveOrder("order.complete"),
+  },
+  ...PAYMENT_ROUTES,
   {
     method: "GET",
     path: "/products",

@@ -1,7 +1,8 @@
 import type { Logger } from "moleculer";
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions, OrderStatus } from "../../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
+import type { Reason } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
@@ -13,7 +14,7 @@ import {
   type OrderFacts,
   orderFacts,
 } from "./order.store.ts";
-import { conflictOf, moveOf, type OrderCommand, totalOf } from "./order.ts";
+import { conflictOf, moveOf, type OrderCommand, type OrderEvent, totalOf } from "./order.ts";
 
 /** What changes orders: the aggregate's rules around the store's statements, each command for many orders. */
 
@@ -84,36 +85,26 @@ function orderCreated({ params, correlationId }: Traced<DraftParams>): NewEvent<
   };
 }
 
-export function confirmOrders(
-  context: CommandContext,
-  items: readonly Traced<Actions["order.confirm"]["params"]>[],
-): Promise<(Actions["order.confirm"]["result"] | Error)[]> {
-  return carryOut(context, "confirm", items, (order, { correlationId }) => ({
-    type: "ORDER_CONFIRMED",
-    aggregateId: order.orderId,
-    aggregateVersion: order.eventVersion,
-    correlationId,
-    data: {
-      orderId: order.orderId,
-      customerId: order.customerId,
-      totalMinor: order.totalMinor,
-      currency: order.currency,
-    },
-  }));
+export interface Moved {
+  readonly orderId: string;
+  readonly status: OrderStatus;
 }
 
+/** A command for many orders in a transaction of its own. */
+export function carryOut(
+  context: CommandContext,
+  command: OrderCommand,
+  items: readonly Traced<Move>[],
+): Promise<(Moved | Error)[]> {
+  return withTransaction(context.database, (tx) => carryOutIn(tx, context, command, items));
+}
+
+/** Undoing a draft that never came is done: there is nothing to undo. */
 export async function cancelOrders(
   context: CommandContext,
-  items: readonly Traced<Actions["order.cancel"]["params"]>[],
-): Promise<(Actions["order.cancel"]["result"] | Error)[]> {
-  const results = await carryOut(context, "cancel", items, (order, { params, correlationId }) => ({
-    type: "ORDER_CANCELLED",
-    aggregateId: order.orderId,
-    aggregateVersion: order.eventVersion,
-    correlationId,
-    data: { orderId: order.orderId, customerId: order.customerId, reason: params.reason },
-  }));
-  // Undoing a draft that never came is done: there is nothing to undo.
+  items: readonly Traced<Move>[],
+): Promise<(Moved | Error)[]> {
+  const results = await carryOut(context, "cancel", items);
   return results.map((result, index) => {
     const orderId = items[index]?.params.orderId ?? "";
     return result instanceof NotFoundError ? { orderId, status: "cancelled" } : result;
@@ -121,39 +112,61 @@ export async function cancelOrders(
 }
 
 /** Moves what may move, tells of it, and sorts the rest into repetitions and conflicts. */
-function carryOut<Params extends Move>(
-  { database, enqueueEvents, metrics, logger }: CommandContext,
+export async function carryOutIn(
+  tx: Tx,
+  { enqueueEvents, metrics, logger }: CommandContext,
   command: OrderCommand,
-  items: readonly Traced<Params>[],
-  eventOf: (order: MovedOrder, item: Traced<Params>) => NewEvent,
-) {
+  items: readonly Traced<Move>[],
+): Promise<(Moved | Error)[]> {
   const unique = new Map(items.map((item) => [item.params.orderId, item]));
-  return withTransaction(database, async (tx) => {
-    const moved = await moveOrders(
-      tx,
-      command,
-      [...unique.values()].map(({ params }) => params),
-    );
-    const events = [...unique.values()].flatMap((item) => {
-      const order = moved.get(item.params.orderId);
-      return order ? [eventOf(order, item)] : [];
-    });
-    if (events.length > 0) enqueueEvents(tx, events);
-    tx.afterCommit(() => {
-      count(metrics, command, moved.size);
-      for (const { correlationId, aggregateId: orderId } of events) {
-        log(logger, { correlationId, orderId }).info(`order ${moveOf(command).to}`);
-      }
-    });
-    const others = await orderFacts(
-      tx,
-      [...unique.keys()].filter((orderId) => !moved.has(orderId)),
-    );
-    return items.map(({ params: { orderId } }) => {
-      if (moved.has(orderId)) return { orderId, status: moveOf(command).to };
-      return repeated(command, orderId, others.get(orderId));
-    });
+  const moved = await moveOrders(
+    tx,
+    command,
+    [...unique.values()].map(({ params }) => params),
+  );
+  const { to, event } = moveOf(command);
+  const movedItems = [...unique.values()].flatMap((item) => {
+    const order = moved.get(item.params.orderId);
+    return order ? [{ order, item }] : [];
   });
+  if (event !== undefined && movedItems.length > 0) {
+    enqueueEvents(
+      tx,
+      movedItems.map(({ order, item }) => orderEvent(event, order, item)),
+    );
+  }
+  tx.afterCommit(() => {
+    count(metrics, command, moved.size);
+    for (const { order, item } of movedItems) {
+      log(logger, { correlationId: item.correlationId, orderId: order.orderId }).info(`order ${to}`);
+    }
+  });
+  const others = await orderFacts(
+    tx,
+    [...unique.keys()].filter((orderId) => !moved.has(orderId)),
+  );
+  return items.map(({ params: { orderId } }) => {
+    if (moved.has(orderId)) return { orderId, status: to };
+    return repeated(command, orderId, others.get(orderId));
+  });
+}
+
+const NO_REASON: Reason = { code: "UNKNOWN", message: "" };
+
+function orderEvent(type: OrderEvent, order: MovedOrder, { params, correlationId }: Traced<Move>): NewEvent {
+  const { orderId, customerId, totalMinor, currency, eventVersion: aggregateVersion } = order;
+  const common = { aggregateId: orderId, aggregateVersion, correlationId };
+  const reason = params.reason ?? NO_REASON;
+  switch (type) {
+    case "ORDER_CONFIRMED":
+    case "ORDER_PAID":
+      return { ...common, type, data: { orderId, customerId, totalMinor, currency } };
+    case "ORDER_CANCELLED":
+    case "ORDER_CANCELLATION_REQUESTED":
+      return { ...common, type, data: { orderId, customerId, reason } };
+    case "ORDER_COMPLETED":
+      return { ...common, type, data: { orderId, customerId } };
+  }
 }
 
 function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | undefined) {
@@ -163,5 +176,5 @@ function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | un
 
 function count(metrics: Metrics, command: OrderCommand, orders: number): void {
   if (command === "confirm") metrics.ordersConfirmed(orders);
-  if (command === "cancel") metrics.ordersCancelled(orders);
+  if (command === "cancel" || command === "expire") metrics.ordersCancelled(orders);
 }

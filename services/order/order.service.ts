@@ -10,18 +10,24 @@ import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
-import { cancelOrders, confirmOrders, draftOrders, type Traced } from "./order.commands.ts";
+import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
+import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
+import { requestCancellations } from "./order.cancellation.ts";
+import { cancelOrders, carryOut, draftOrders, type Moved, type Traced } from "./order.commands.ts";
 import { defineOrderModel, type OrderModel } from "./order.model.ts";
+import { type PaymentRequest, payOrders } from "./order.payment.ts";
+import type { Move } from "./order.store.ts";
+import type { OrderCommand } from "./order.ts";
 import { findOrders, type OrderLookup } from "./order-view.store.ts";
 
 type Draft = Actions["order.draft"];
-type Confirm = Actions["order.confirm"];
-type Cancel = Actions["order.cancel"];
+type RequestCancellation = Actions["order.requestCancellation"];
 
 interface OrderVars {
   draft: Batcher<Traced<Draft["params"]>, Draft["result"]>;
-  confirm: Batcher<Traced<Confirm["params"]>, Confirm["result"]>;
-  cancel: Batcher<Traced<Cancel["params"]>, Cancel["result"]>;
+  moves: Readonly<Record<"confirm" | "cancel" | "ship" | "complete", Batcher<Traced<Move>, Moved>>>;
+  requestCancellation: Batcher<Traced<RequestCancellation["params"]>, RequestCancellation["result"]>;
+  pay: Readonly<Record<TccOp, Batcher<PaymentRequest, Moved>>>;
   find: Batcher<OrderLookup, OrderView | undefined>;
 }
 
@@ -31,7 +37,12 @@ const viewer = { ...uuid, optional: true };
 /** Orders: drafts, their confirmation and cancellation, and how they look. */
 export default defineService<OrderVars>()({
   name: "order",
-  mixins: [readModel<OrderModel>("order", defineOrderModel), outbox("order"), database("order")],
+  mixins: [
+    readModel<OrderModel>("order", defineOrderModel),
+    tccParticipant("order"),
+    outbox("order"),
+    database("order"),
+  ],
   methods: {
     async view(lookup: OrderLookup): Promise<OrderView> {
       const order = await this.find(lookup);
@@ -48,16 +59,28 @@ export default defineService<OrderVars>()({
       logger: this.logger,
     };
     this.draft = createBatcher({ name: "order.draft", sizeMax, run: (items) => draftOrders(context, items) });
-    this.confirm = createBatcher({
-      name: "order.confirm",
+    const moveBy = (
+      command: OrderCommand,
+      run = (items: readonly Traced<Move>[]) => carryOut(context, command, items),
+    ) => createBatcher({ name: `order.${command}`, sizeMax, run });
+    this.moves = {
+      confirm: moveBy("confirm"),
+      cancel: moveBy("cancel", (items) => cancelOrders(context, items)),
+      ship: moveBy("ship"),
+      complete: moveBy("complete"),
+    };
+    this.requestCancellation = createBatcher({
+      name: "order.requestCancellation",
       sizeMax,
-      run: (items) => confirmOrders(context, items),
+      run: (items) => requestCancellations(context, items),
     });
-    this.cancel = createBatcher({
-      name: "order.cancel",
-      sizeMax,
-      run: (items) => cancelOrders(context, items),
-    });
+    const payBy = (op: TccOp) =>
+      createBatcher<PaymentRequest, Moved>({
+        name: `order.${op}Pay`,
+        sizeMax,
+        run: (requests) => payOrders(context, this.participate, op, requests),
+      });
+    this.pay = { try: payBy("try"), confirm: payBy("confirm"), cancel: payBy("cancel") };
     this.find = createBatcher({
       name: "order.get",
       sizeMax,
@@ -95,14 +118,56 @@ export default defineService<OrderVars>()({
     confirm: {
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.confirm">) {
-        return this.confirm(traced(ctx));
+        return this.moves.confirm(traced(ctx));
       },
     },
     /** Ends a draft, or a cancellation. An order that never was counts as cancelled. @throws ORDER_STATE_CONFLICT */
     cancel: {
       params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", optional: true, max: 100 } },
       handler(ctx: ActionContext<"order.cancel">) {
-        return this.cancel(traced(ctx));
+        return this.moves.cancel(traced(ctx));
+      },
+    },
+    /** created -> paying, under a global transaction. @throws ORDER_STATE_CONFLICT, TCC_HANGING */
+    tryPay: {
+      params: { $$strict: true, gid: uuid, orderId: uuid },
+      handler(ctx: ActionContext<"order.tryPay">) {
+        return this.pay.try(payment(ctx));
+      },
+    },
+    /** paying -> paid. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
+    confirmPay: {
+      params: { $$strict: true, gid: uuid, orderId: uuid },
+      handler(ctx: ActionContext<"order.confirmPay">) {
+        return this.pay.confirm(payment(ctx));
+      },
+    },
+    /** paying -> created; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
+    cancelPay: {
+      params: { $$strict: true, gid: uuid, orderId: uuid, reason: { ...reason, optional: true } },
+      handler(ctx: ActionContext<"order.cancelPay">) {
+        return this.pay.cancel(payment(ctx));
+      },
+    },
+    /** created or paid -> cancelling. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
+    requestCancellation: {
+      params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", max: 100 } },
+      handler(ctx: ActionContext<"order.requestCancellation">) {
+        return this.requestCancellation(traced(ctx));
+      },
+    },
+    /** paid -> shipping. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
+    ship: {
+      params: { $$strict: true, orderId: uuid },
+      handler(ctx: ActionContext<"order.ship">) {
+        return this.moves.ship(traced(ctx));
+      },
+    },
+    /** shipping -> completed. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
+    complete: {
+      params: { $$strict: true, orderId: uuid },
+      handler(ctx: ActionContext<"order.complete">) {
+        return this.moves.complete(traced(ctx));
       },
     },
     /** @throws ORDER_NOT_FOUND also when it is another customer's */
@@ -149,6 +214,10 @@ export default defineService<OrderVars>()({
     },
   },
 });
+
+function payment(ctx: ActionContext<"order.cancelPay">): PaymentRequest {
+  return { ...ctx.params, correlationId: ctx.meta.correlationId ?? "none" };
+}
 
 function traced<Params>(ctx: { params: Params; meta: { correlationId?: string } }): Traced<Params> {
   return { params: ctx.params, correlationId: ctx.meta.correlationId ?? "none" };

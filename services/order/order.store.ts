@@ -1,6 +1,6 @@
 import type { Actions, OrderStatus } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
-import type { Reason } from "../../lib/events.ts";
+import type { Line, Reason } from "../../lib/events.ts";
 import { statement } from "../../lib/statement.ts";
 import { moveOf, type OrderCommand } from "./order.ts";
 
@@ -91,6 +91,8 @@ export interface MovedOrder {
   readonly currency: string;
   /** Version for the event that tells of the move. */
   readonly eventVersion: number;
+  /** Its status until then. */
+  readonly before: OrderStatus;
 }
 
 // The guard is in the where clause: an order in any other status is left as it is. Locked in id order, so
@@ -98,7 +100,7 @@ export interface MovedOrder {
 const MOVE = statement(
   "order_move",
   `with target as (
-     select o.id, t.code, t.message, t.actor
+     select o.id, o.status as before, t.code, t.message, t.actor
      from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as t(id, code, message, actor)
      join orders o on o.id = t.id
      where o.status = any($5)
@@ -106,13 +108,13 @@ const MOVE = statement(
      for update of o
    )
    update orders o
-   set status = $6, version = o.version + 1, event_version = o.event_version + 1, updated_at = now(),
-       reason_code = coalesce(target.code, o.reason_code), reason_message = coalesce(target.message, o.reason_message),
+   set status = $6, version = o.version + 1, event_version = o.event_version + $7, updated_at = now(),
+       reason_code = target.code, reason_message = target.message,
        cancelled_at = case when $6 = 'cancelled' then now() else o.cancelled_at end,
        cancelled_by = case when $6 = 'cancelled' then target.actor else o.cancelled_by end
    from target
    where o.id = target.id
-   returning o.id, o.customer_id, o.total_minor, o.currency, o.version, o.event_version`,
+   returning o.id, o.customer_id, o.total_minor, o.currency, o.version, o.event_version, target.before`,
 );
 
 interface MovedRow {
@@ -122,15 +124,16 @@ interface MovedRow {
   currency: string;
   version: number;
   event_version: number;
+  before: OrderStatus;
 }
 
-/** Carries out a command on every order that may take it; answers those that moved. Each takes one event version. */
+/** Carries out a command on every order that may take it; answers those that moved. One that is told of takes an event version. */
 export async function moveOrders(
   tx: Tx,
   command: OrderCommand,
   moves: readonly Move[],
 ): Promise<ReadonlyMap<string, MovedOrder>> {
-  const { from, to } = moveOf(command);
+  const { from, to, event } = moveOf(command);
   const rows = await tx.query<MovedRow>(MOVE, [
     moves.map((move) => move.orderId),
     moves.map((move) => move.reason?.code ?? null),
@@ -138,6 +141,7 @@ export async function moveOrders(
     moves.map((move) => move.actor ?? null),
     from,
     to,
+    event === undefined ? 0 : 1,
   ]);
   const moveOfOrder = new Map(moves.map((move) => [move.orderId, move]));
   if (rows.length > 0) {
@@ -155,6 +159,7 @@ export async function moveOrders(
         totalMinor: row.total_minor,
         currency: row.currency,
         eventVersion: row.event_version,
+        before: row.before,
       },
     ]),
   );
@@ -175,4 +180,29 @@ export async function orderFacts(
   if (orderIds.length === 0) return new Map();
   const rows = await tx.query<{ id: string; status: OrderStatus; total_minor: number }>(FACTS, [orderIds]);
   return new Map(rows.map(({ id, status, total_minor }) => [id, { status, totalMinor: total_minor }]));
+}
+
+const BEFORE = statement(
+  "order_before",
+  `select o.id, h.status as before,
+          (select json_agg(json_build_object('productId', i.product_id, 'quantity', i.quantity) order by i.line)
+           from order_items i where i.order_id = o.id) as items
+   from orders o
+   join order_status_history h on h.order_id = o.id and h.version = o.version - 1
+   where o.id = any($1)`,
+);
+
+export interface OrderBefore {
+  /** The status before the latest move. */
+  readonly before: OrderStatus;
+  readonly items: readonly Line[];
+}
+
+/** What orders were before their latest move, and their lines. */
+export async function ordersBefore(
+  tx: Tx,
+  orderIds: readonly string[],
+): Promise<ReadonlyMap<string, OrderBefore>> {
+  const rows = await tx.query<OrderBefore & { id: string }>(BEFORE, [orderIds]);
+  return new Map(rows.map(({ id, ...order }) => [id, order]));
 }

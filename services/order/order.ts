@@ -1,5 +1,6 @@
 import type { OrderStatus } from "../../lib/contracts.ts";
 import { StateConflictError } from "../../lib/errors.ts";
+import type { EventType } from "../../lib/events.ts";
 
 /** The order aggregate: its legal moves as data. */
 
@@ -11,34 +12,48 @@ export type OrderCommand =
   | "ship"
   | "complete"
   | "requestCancellation"
-  | "cancel";
+  | "cancel"
+  | "expire";
 
-const MOVES: Readonly<
-  Record<OrderCommand, { readonly from: readonly OrderStatus[]; readonly to: OrderStatus }>
-> = {
-  confirm: { from: ["draft"], to: "created" },
-  startPaying: { from: ["created"], to: "paying" },
-  confirmPaid: { from: ["paying"], to: "paid" },
-  abortPaying: { from: ["paying"], to: "created" },
-  ship: { from: ["paid"], to: "shipping" },
-  complete: { from: ["shipping"], to: "completed" },
-  requestCancellation: { from: ["draft", "created", "paid"], to: "cancelling" },
-  // From draft it is the undoing of a creation that failed; from cancelling the end of a cancellation.
-  cancel: { from: ["draft", "cancelling"], to: "cancelled" },
-};
+export type OrderEvent = Exclude<Extract<EventType, `ORDER_${string}`>, "ORDER_CREATED">;
 
-/** Where a command leads, and from which statuses it may. */
-export function moveOf(command: OrderCommand): { from: readonly OrderStatus[]; to: OrderStatus } {
-  return MOVES[command];
+export interface OrderMove {
+  readonly from: readonly OrderStatus[];
+  readonly to: OrderStatus;
+  /** The event that tells of it; some moves are nobody else's business. */
+  readonly event?: OrderEvent;
+  /** Statuses that show that it was carried out before: repeating it is a no-op. */
+  readonly past: readonly OrderStatus[];
 }
 
-/** Statuses that an order can only have if the command has been carried out before: repeating it is a no-op. */
-const PAST: Readonly<Partial<Record<OrderCommand, readonly OrderStatus[]>>> = {
-  confirm: ["created", "paying", "paid", "shipping", "completed", "cancelling"],
-  cancel: ["cancelled"],
-  ship: ["shipping"],
-  complete: ["completed"],
+const MOVES: Readonly<Record<OrderCommand, OrderMove>> = {
+  confirm: {
+    from: ["draft"],
+    to: "created",
+    event: "ORDER_CONFIRMED",
+    past: ["created", "paying", "paid", "shipping", "completed", "cancelling"],
+  },
+  startPaying: { from: ["created"], to: "paying", past: [] },
+  confirmPaid: { from: ["paying"], to: "paid", event: "ORDER_PAID", past: [] },
+  abortPaying: { from: ["paying"], to: "created", past: [] },
+  ship: { from: ["paid"], to: "shipping", past: ["shipping"] },
+  complete: { from: ["shipping"], to: "completed", event: "ORDER_COMPLETED", past: ["completed"] },
+  // A draft is not cancelled by this but by its saga, which then undoes it.
+  requestCancellation: {
+    from: ["created", "paid"],
+    to: "cancelling",
+    event: "ORDER_CANCELLATION_REQUESTED",
+    past: ["cancelling"],
+  },
+  // From draft it is the undoing of a creation that failed; from cancelling the end of a cancellation.
+  cancel: { from: ["draft", "cancelling"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
+  // Nobody paid in time: its stock is for others again.
+  expire: { from: ["created"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
 };
+
+export function moveOf(command: OrderCommand): OrderMove {
+  return MOVES[command];
+}
 
 /** Why a command did not move the order: undefined when it had been carried out before, else the conflict. */
 export function conflictOf(
@@ -46,7 +61,7 @@ export function conflictOf(
   orderId: string,
   status: OrderStatus,
 ): StateConflictError | undefined {
-  if (PAST[command]?.includes(status)) return undefined;
+  if (MOVES[command].past.includes(status)) return undefined;
   const message = `An order that is ${status} cannot take: ${command}.`;
   return new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId, status, command });
 }

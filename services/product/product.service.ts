@@ -9,10 +9,15 @@ import { type DomainEvent, type Line, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, uuid } from "../../lib/params.ts";
+import { createPoller, type Poller } from "../../lib/poller.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
+import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
+import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
+import { expireReservations, settleOverdueHolds } from "./expiry.ts";
+import { applyHolds, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
 import { defineProductModel, type ProductModel } from "./product.model.ts";
 import { findProducts } from "./product.store.ts";
 import { quoteOf } from "./product.ts";
@@ -21,6 +26,8 @@ import { releaseStock, reserveStock } from "./stock.commands.ts";
 interface ProductVars {
   find: Batcher<string, ProductView | undefined>;
   quote: Batcher<readonly Line[], Quote>;
+  hold: Readonly<Record<TccOp, Batcher<HoldRequest, HoldAnswer>>>;
+  expiry: Poller;
 }
 
 const OLDEST_FIRST = "id";
@@ -35,6 +42,7 @@ export default defineService<ProductVars>()({
       topics: [TOPICS.sagaCommands.name],
       types: ["RESERVE_STOCK", "RELEASE_STOCK"],
     }),
+    tccParticipant("product"),
     outbox("product"),
     database("product"),
   ],
@@ -60,6 +68,22 @@ export default defineService<ProductVars>()({
         }
       });
     },
+    async holdAll(op: TccOp, requests: readonly HoldRequest[]): Promise<(HoldAnswer | Error)[]> {
+      return this.transaction((tx) =>
+        this.participate(
+          tx,
+          op,
+          requests,
+          (first) => applyHolds(tx, op, first, this.enqueueEvents, config().RESERVATION_TTL_SECONDS),
+          ({ orderId }): HoldAnswer => ({ orderId, status: "CANCELLED" }),
+        ),
+      );
+    },
+    async expireReservations(): Promise<boolean> {
+      const context = { broker: this.broker, database: this.database, enqueueEvents: this.enqueueEvents };
+      await settleOverdueHolds(context, (request) => this.hold.cancel(request));
+      return expireReservations(context, this.logger);
+    },
   },
   created() {
     const sizeMax = config().BATCH_SIZE_MAX;
@@ -80,8 +104,54 @@ export default defineService<ProductVars>()({
         return baskets.map((items) => quoteOf(items, products));
       },
     });
+    const holdBy = (op: TccOp) =>
+      createBatcher<HoldRequest, HoldAnswer>({
+        name: `product.stock.${op}`,
+        sizeMax,
+        run: (requests) => this.holdAll(op, requests),
+      });
+    this.hold = { try: holdBy("try"), confirm: holdBy("confirm"), cancel: holdBy("cancel") };
+    this.expiry = createPoller({
+      name: "reservation expiry",
+      intervalMs: config().EXPIRY_POLL_MS,
+      run: () => this.expireReservations(),
+      onError: (err) => log(this.logger, {}).warn("reservation expiry will try again", { err }),
+    });
+  },
+  async started() {
+    this.expiry.start();
+  },
+  async stopped() {
+    await this.expiry.stop();
   },
   actions: {
+    /** Holds the order's reservation, or makes one of `items`. @throws STOCK_NOT_RESERVED, STOCK_HELD, OUT_OF_STOCK, TCC_HANGING */
+    stockTry: {
+      params: {
+        $$strict: true,
+        gid: uuid,
+        orderId: uuid,
+        items: { ...lines, optional: true },
+        ttlSeconds: { type: "number", integer: true, min: 120, max: 86_400, optional: true },
+      },
+      handler(ctx: ActionContext<"product.stockTry">) {
+        return this.hold.try(holdRequest(ctx));
+      },
+    },
+    /** What is held is sold. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
+    stockConfirm: {
+      params: { $$strict: true, gid: uuid, orderId: uuid },
+      handler(ctx: ActionContext<"product.stockConfirm">) {
+        return this.hold.confirm(holdRequest(ctx));
+      },
+    },
+    /** What is held is reserved as before, or free. @throws TCC_CANCEL_AFTER_CONFIRM */
+    stockCancel: {
+      params: { $$strict: true, gid: uuid, orderId: uuid },
+      handler(ctx: ActionContext<"product.stockCancel">) {
+        return this.hold.cancel(holdRequest(ctx));
+      },
+    },
     /** Prices of a basket now. @throws PRODUCT_NOT_FOUND, CURRENCY_MISMATCH, TOTAL_TOO_LARGE */
     quote: {
       params: { $$strict: true, items: lines },
@@ -112,6 +182,10 @@ export default defineService<ProductVars>()({
     },
   },
 });
+
+function holdRequest(ctx: ActionContext<"product.stockTry">): HoldRequest {
+  return { ...ctx.params, correlationId: ctx.meta.correlationId ?? "none" };
+}
 
 function commandOf<Data>(event: { data: Data; correlationId: string; eventId: string }) {
   return { data: event.data, correlationId: event.correlationId, causationId: event.eventId };

@@ -71,3 +71,27 @@ const GIVE_BACK = statement(
 export function giveBackStock(tx: Tx, given: ReadonlyMap<string, number>): void {
   if (given.size > 0) tx.send(GIVE_BACK, [[...given.keys()], [...given.values()]]);
 }
+
+const TAKE_BACK = statement(
+  "product_take_back",
+  `update products p set available = p.available + t.quantity, sold = p.sold - t.quantity, updated_at = now()
+   from unnest($1::uuid[], $2::bigint[]) as t(id, quantity)
+   where p.id = t.id`,
+);
+
+/** sold -> available: the sale is undone. The products must be locked. */
+export function takeBackSold(tx: Tx, back: ReadonlyMap<string, number>): void {
+  if (back.size > 0) tx.send(TAKE_BACK, [[...back.keys()], [...back.values()]]);
+}
+
+const SELL = statement(
+  "product_sell",
+  `update products p set reserved = p.reserved - t.quantity, sold = p.sold + t.quantity, updated_at = now()
+   from unnest($1::uuid[], $2::bigint[]) as t(id, quantity)
+   where p.id = t.id`,
+);
+
+/** reserved -> sold. The products must be locked. */
+export function sellStock(tx: Tx, sold: ReadonlyMap<string, number>): void {
+  if (sold.size > 0) tx.send(SELL, [[...sold.keys()], [...sold.values()]]);
+}

@@ -93,22 +93,27 @@ export function insertLines(tx: Tx, lines: readonly (ReservedLine & { ttlSeconds
   ]);
 }
 
-const RELEASE_LINES = statement(
-  "reservation_release_lines",
-  `update stock_reservations set status = $2, updated_at = now()
-   where order_id = any($1) and status = 'RESERVED'
+const SET_LINES = statement(
+  "reservation_set_lines",
+  `update stock_reservations set status = $3, updated_at = now()
+   where order_id = any($1) and status = $2
    returning order_id, product_id, quantity`,
 );
 
-/** Ends the lines of orders whose heads are locked; answers what they held. */
-export async function endLines(
+export type LineStatus = "RESERVED" | "RELEASED" | "HELD" | "CONFIRMED" | "EXPIRED";
+
+/** Moves the lines of orders whose heads are locked; answers those that moved. */
+export async function moveLines(
   tx: Tx,
   orderIds: readonly string[],
-  status: "RELEASED" | "EXPIRED",
+  from: LineStatus,
+  to: LineStatus,
 ): Promise<ReservedLine[]> {
-  const rows = await tx.query<{ order_id: string; product_id: string; quantity: number }>(RELEASE_LINES, [
+  if (orderIds.length === 0) return [];
+  const rows = await tx.query<{ order_id: string; product_id: string; quantity: number }>(SET_LINES, [
     orderIds,
-    status,
+    from,
+    to,
   ]);
   return rows.map((row) => ({ orderId: row.order_id, productId: row.product_id, quantity: row.quantity }));
 }

@@ -1,13 +1,13 @@
 import type { Tx } from "../../lib/database.ts";
 import type { EventData, Line } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
-import { giveBackStock, lockStock, takeStock } from "./product.store.ts";
+import { giveBackStock, lockStock, takeBackSold, takeStock } from "./product.store.ts";
 import {
-  endLines,
   type Head,
+  type HeadStatus,
   insertLines,
+  moveLines,
   openHeads,
-  type ReservedLine,
   setHeadStatus,
 } from "./reservation.store.ts";
 import { allocate, quantities, type Shortage } from "./reservation.ts";
@@ -80,17 +80,17 @@ export async function releaseStock(
     "RELEASED",
     orderIds.map(() => 0),
   );
-  const releasable = [...known.values()]
-    .filter(({ status }) => status === "RESERVED")
-    .map(({ orderId }) => orderId);
-  const lines = releasable.length > 0 ? await endLines(tx, releasable, "RELEASED") : [];
-  await giveBack(tx, lines);
-  const ended = [...known.values()].filter(({ status }) => status === "RESERVED" || status === "REFUSED");
-  setHeadStatus(
-    tx,
-    ended.map(({ orderId }) => orderId),
-    "RELEASED",
-  );
+  const inStatus = (status: HeadStatus) =>
+    [...known.values()].filter((head) => head.status === status).map(({ orderId }) => orderId);
+  const reserved = await moveLines(tx, inStatus("RESERVED"), "RESERVED", "RELEASED");
+  const sold = await moveLines(tx, inStatus("CONFIRMED"), "CONFIRMED", "RELEASED");
+  const lines = [...reserved, ...sold];
+  if (lines.length > 0) {
+    await lockStock(tx, [...quantities(lines).keys()]);
+    giveBackStock(tx, quantities(reserved));
+    takeBackSold(tx, quantities(sold));
+  }
+  setHeadStatus(tx, [...inStatus("RESERVED"), ...inStatus("CONFIRMED"), ...inStatus("REFUSED")], "RELEASED");
   return orderIds.flatMap((orderId) => {
     const command = byOrder.get(orderId);
     const head = opened.get(orderId) ?? known.get(orderId);
@@ -101,13 +101,6 @@ export async function releaseStock(
     const { sagaId, reason } = command.data;
     return [event(command, head, "STOCK_RELEASED", { orderId, sagaId, items, reason })];
   });
-}
-
-async function giveBack(tx: Tx, lines: readonly ReservedLine[]): Promise<void> {
-  if (lines.length === 0) return;
-  const given = quantities(lines);
-  await lockStock(tx, [...given.keys()]);
-  giveBackStock(tx, given);
 }
 
 function told(command: Command<"RESERVE_STOCK">, head: Head | undefined): NewEvent[] {
@@ -152,8 +145,10 @@ function retold(command: Command<"RESERVE_STOCK"> | undefined, head: Head | unde
   ];
 }
 
-function event<Type extends "STOCK_RESERVED" | "STOCK_RESERVATION_FAILED" | "STOCK_RELEASED">(
-  command: { correlationId: string; causationId: string },
+export function event<
+  Type extends "STOCK_RESERVED" | "STOCK_RESERVATION_FAILED" | "STOCK_RELEASED" | "STOCK_CONFIRMED",
+>(
+  command: { correlationId: string; causationId?: string },
   head: Head,
   type: Type,
   data: EventData[Type],

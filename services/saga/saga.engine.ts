@@ -1,15 +1,15 @@
 import type { Logger, ServiceBroker } from "moleculer";
 import { Engine } from "../../engine/engine.ts";
-import type { CallEffect, Reply } from "../../engine/protocol.ts";
 import { createSagaProtocol, type SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
 import type { Config } from "../../lib/config.ts";
 import type { Database, Tx } from "../../lib/database.ts";
-import { factsOf } from "../../lib/errors.ts";
-import { log, type Subject } from "../../lib/logging.ts";
+import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
+import { cancelOrderSaga } from "./cancel-order.saga.ts";
 import { createOrderSaga } from "./create-order.saga.ts";
+import { callParticipant, subjectOf } from "./participants.ts";
 import { createSagaStore } from "./saga.store.ts";
 
 /** The engine over this service's database, Moleculer calls and the outbox. */
@@ -34,25 +34,32 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
   const { config, database, logger } = context;
   const { SAGA_LEASE_MS: leaseMs, BATCH_SIZE_MAX: batchSizeMax } = config;
   const metrics = metricsOf(context.broker);
-  const protocol = createSagaProtocol([createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS)], leaseMs);
+  const protocol = createSagaProtocol(
+    [createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS), cancelOrderSaga],
+    leaseMs,
+  );
   const engine = new Engine<SagaInstance, Tx>(
     protocol,
     {
       store: createSagaStore(database, context.enqueueEvents),
-      call: (saga, effect) => call(context, saga, effect),
+      call: async (saga, effect) => {
+        const reply = await callParticipant(context.broker, logger, saga, effect);
+        if (reply.ok) context.onReplied(saga.id, effect.action);
+        return reply;
+      },
       now: () => new Date(),
       observer: {
         started: (sagas) => {
           for (const saga of sagas) {
             metrics.sagaStarted(saga.type, 1);
-            log(logger, traceOf(saga)).info("saga started", { type: saga.type });
+            log(logger, subjectOf(saga)).info("saga started", { type: saga.type });
           }
         },
         ended: (sagas) => {
           for (const saga of sagas) {
             metrics.sagaCompleted(saga.type, saga.state === "COMPLETED" ? "completed" : "compensated", 1);
             metrics.sagaDuration(saga.type, secondsOf(saga));
-            log(logger, traceOf(saga)).info("saga ended", {
+            log(logger, subjectOf(saga)).info("saga ended", {
               type: saga.type,
               state: saga.state,
               reason: saga.progress.failure?.code,
@@ -66,30 +73,6 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
     { leaseMs, batchSizeMax },
   );
   return { protocol, engine };
-}
-
-async function call(context: SagaEngineContext, saga: SagaInstance, effect: CallEffect): Promise<Reply> {
-  try {
-    const result = await context.broker.call(effect.action, effect.params, {
-      timeout: effect.timeoutMs,
-      meta: { correlationId: saga.correlationId, sagaId: saga.id },
-    });
-    context.onReplied(saga.id, effect.action);
-    return { ok: true, result };
-  } catch (error) {
-    const facts = factsOf(error);
-    const level = facts.retryable ? "warn" : "info";
-    log(context.logger, traceOf(saga))[level]("a step was refused", {
-      action: effect.action,
-      code: facts.type,
-      problem: facts.message,
-    });
-    return { ok: false, error: facts };
-  }
-}
-
-function traceOf({ id, businessKey, correlationId }: SagaInstance): Subject {
-  return { correlationId, sagaId: id, orderId: businessKey };
 }
 
 /** From the first step's start to the last one's end. */

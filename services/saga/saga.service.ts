@@ -3,7 +3,7 @@ import type { SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
-import type { CreateOrderAnswer, CreateOrderParams, IdempotentAnswer } from "../../lib/contracts.ts";
+import type { CreateOrderAnswer, IdempotentAnswer } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
@@ -11,32 +11,34 @@ import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
-import { lines, uuid } from "../../lib/params.ts";
+import { claimRules, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { createWaiters, type Waiters } from "../../lib/waiters.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
-import { acceptOrders, type NewOrder } from "./accept-orders.ts";
+import { accept, type StartRequest } from "./accept.ts";
+import { assertCancellable, cancelDraft, orderToCancel } from "./cancellation.ts";
+import { createEndings, type Endings } from "./endings.ts";
+import { sagaOperations } from "./operations.mixin.ts";
+import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
-import { activeCount, findSagaOf, findSagas, type StoredSaga } from "./saga.store.ts";
+import { activeCount, findSagaOf, findSagas, insertSagas, type StoredSaga } from "./saga.store.ts";
 import { orderViewOf, sagaView } from "./saga.view.ts";
+import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
 
 interface SagaVars {
   protocol: SagaProtocol;
   engine: Engine<SagaInstance, Tx>;
-  accept: Batcher<NewOrder, IdempotentAnswer<CreateOrderAnswer>>;
+  accept: Batcher<StartRequest<SagaInstance>, IdempotentAnswer<unknown>>;
   find: Batcher<string, StoredSaga | undefined>;
   drafts: Waiters;
-  endings: Waiters;
+  endings: Endings;
   recovery: Poller;
-  remoteEndings: Poller;
 }
 
 const viewer = { ...uuid, optional: true };
-/** An ending on this node is told at once; one on another node is found by looking this often, while anyone waits. */
-const REMOTE_ENDINGS_MS = 200;
 
 /** Runs the sagas. */
 export default defineService<SagaVars>()({
@@ -44,9 +46,11 @@ export default defineService<SagaVars>()({
   mixins: [
     inbox({
       group: "saga-service-group",
-      topics: [TOPICS.products.name],
-      types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED"],
+      topics: [TOPICS.products.name, TOPICS.payments.name],
+      types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    sagaOperations(),
+    tccCoordinator(),
     idempotency(),
     outbox("saga"),
     database("saga"),
@@ -67,19 +71,17 @@ export default defineService<SagaVars>()({
         throw new NotFoundError("saga", sagaId);
       return saga;
     },
-    async tellRemoteEndings(): Promise<boolean> {
-      const ids = this.endings.awaited();
-      if (ids.length === 0) return false;
-      const sagas = await findSagas(this.database, ids);
-      this.endings.tell(sagas.filter((saga) => this.protocol.hasEnded(saga)).map(({ id }) => id));
-      return false;
-    },
   },
   created() {
     const settings = config();
     const sizeMax = settings.BATCH_SIZE_MAX;
     this.drafts = createWaiters();
-    this.endings = createWaiters();
+    const onError = (err: unknown) => log(this.logger, {}).warn("saga recovery will try again", { err });
+    const endedOf = async (ids: readonly string[]) =>
+      (await findSagas(this.database, ids))
+        .filter((saga) => this.protocol.hasEnded(saga))
+        .map(({ id }) => id);
+    this.endings = createEndings("saga endings", endedOf, onError);
     const { protocol, engine } = createSagaEngine({
       broker: this.broker,
       logger: this.logger,
@@ -96,11 +98,11 @@ export default defineService<SagaVars>()({
     });
     this.protocol = protocol;
     this.engine = engine;
-    const acceptance = { database: this.database, protocol, engine, once: this.once };
+    const acceptance = { database: this.database, engine, once: this.once, insert: insertSagas };
     this.accept = createBatcher({
-      name: "saga.createOrder",
+      name: "saga.accept",
       sizeMax,
-      run: (orders) => acceptOrders(acceptance, orders),
+      run: (requests) => accept<SagaInstance, unknown>(acceptance, requests),
     });
     this.find = createBatcher({
       name: "saga.get",
@@ -112,28 +114,21 @@ export default defineService<SagaVars>()({
         return ids.map((id) => sagas.get(id));
       },
     });
-    const onError = (err: unknown) => log(this.logger, {}).warn("saga recovery will try again", { err });
     const intervalMs = settings.SAGA_POLL_MS;
     this.recovery = createPoller({ name: "saga recovery", intervalMs, run: () => engine.recover(), onError });
-    this.remoteEndings = createPoller({
-      name: "saga endings",
-      intervalMs: REMOTE_ENDINGS_MS,
-      run: () => this.tellRemoteEndings(),
-      onError,
-    });
     const metrics = metricsOf(this.broker);
     metrics.collect(async () => metrics.sagaActive(await activeCount(this.database)));
   },
   async started() {
     this.recovery.start();
-    this.remoteEndings.start();
+    this.endings.start();
     drainFirst(this.broker, "saga engine", async () => {
       await this.recovery.stop();
       await this.engine.drain();
     });
   },
   async stopped() {
-    await this.remoteEndings.stop();
+    await this.endings.stop();
   },
   actions: {
     /**
@@ -147,16 +142,38 @@ export default defineService<SagaVars>()({
         items: lines,
         shippingAddress: { type: "object", optional: true },
         paymentMethod: { type: "string", optional: true },
-        idempotency: {
-          type: "object",
-          props: { subject: "string", key: "string", operation: "string", requestHash: "string" },
-        },
+        idempotency: claimRules,
       },
       async handler(ctx: ActionContext<"saga.createOrder">): Promise<IdempotentAnswer<CreateOrderAnswer>> {
-        const params: CreateOrderParams = ctx.params;
-        const answer = await this.accept({ params, correlationId: ctx.meta.correlationId ?? ctx.id });
+        const request = createOrderRequest(this.protocol, ctx.params, ctx.meta.correlationId ?? ctx.id);
+        const answer = (await this.accept(request)) as IdempotentAnswer<CreateOrderAnswer>;
         if (!answer.replayed) await this.drafts.wait(answer.body.sagaId, config().DRAFT_WAIT_MS);
         return answer;
+      },
+    },
+    /**
+     * Cancels an order: a draft by undoing its creation, what is created or paid by a saga of its own.
+     * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT (paying: ask again), IDEMPOTENCY_KEY_REUSED
+     */
+    cancelOrder: {
+      params: {
+        $$strict: true,
+        orderId: uuid,
+        customerId: viewer,
+        reason: { type: "string", max: 500, optional: true },
+        actor: { type: "string", max: 100 },
+        byStaff: "boolean",
+        idempotency: claimRules,
+      },
+      async handler(ctx: ActionContext<"saga.cancelOrder">): Promise<IdempotentAnswer<{ sagaId: string }>> {
+        const correlationId = ctx.meta.correlationId ?? ctx.id;
+        const context = { database: this.database, engine: this.engine, once: this.once };
+        const order = await orderToCancel(ctx, ctx.params);
+        const undone = await cancelDraft(context, ctx.params, order);
+        if (undone) return undone;
+        await assertCancellable(this.database, order, ctx.params.idempotency);
+        const request = cancelOrderRequest(this.protocol, ctx.params, order, correlationId);
+        return (await this.accept(request)) as IdempotentAnswer<{ sagaId: string }>;
       },
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { withTransaction } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
 import { takeStock } from "../../services/product/product.store.ts";
-import { endLines } from "../../services/product/reservation.store.ts";
+import { moveLines } from "../../services/product/reservation.store.ts";
 import { reserveStock } from "../../services/product/stock.commands.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { type Basket, openShop, release, reserve, types } from "./stock.world.ts";
@@ -105,7 +105,7 @@ test("below the allocation stands a second guard: no statement takes more than t
   await expect(taking).rejects.toMatchObject({ message: "less stock than was allocated" });
   const order = randomUUID();
   await shop.reserve(reserve(order, [[a, 2]]));
-  const ending = () => withTransaction(shop.database, (tx) => endLines(tx, [order], "RELEASED"));
+  const ending = () => withTransaction(shop.database, (tx) => moveLines(tx, [order], "RESERVED", "RELEASED"));
   await expect(ending()).resolves.toEqual([{ orderId: order, productId: a, quantity: 2 }]);
   await expect(ending()).resolves.toEqual([]);
 });

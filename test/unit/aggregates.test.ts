@@ -25,8 +25,9 @@ const EXPECTED: Readonly<Record<OrderCommand, readonly string[]>> = {
   abortPaying: ["no", "no", ">created", "no", "no", "no", "no", "no"],
   ship: ["no", "no", "no", ">shipping", "again", "no", "no", "no"],
   complete: ["no", "no", "no", "no", ">completed", "again", "no", "no"],
-  requestCancellation: [">cancelling", ">cancelling", "no", ">cancelling", "no", "no", "no", "no"],
+  requestCancellation: ["no", ">cancelling", "no", ">cancelling", "no", "no", "again", "no"],
   cancel: [">cancelled", "no", "no", "no", "no", "no", ">cancelled", "again"],
+  expire: ["no", ">cancelled", "no", "no", "no", "no", "no", "again"],
 };
 
 const COMMANDS: readonly OrderCommand[] = [
@@ -38,6 +39,7 @@ const COMMANDS: readonly OrderCommand[] = [
   "complete",
   "requestCancellation",
   "cancel",
+  "expire",
 ];
 const cases = COMMANDS.flatMap((command) =>
   STATUSES.map((status, index) => [command, status, EXPECTED[command][index] ?? ""] as const),

@@ -1,0 +1,1 @@
+drop schema psp_simulator cascade;

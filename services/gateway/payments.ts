@@ -1,0 +1,159 @@
+import type { Line } from "../../lib/events.ts";
+import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
+import { bodyReader, paymentMethod, text, uuid } from "./body-schema.ts";
+import { claimOf } from "./idempotency-key.ts";
+import {
+  type ApiRequest,
+  type Call,
+  hasRole,
+  idIn,
+  ok,
+  type Reply,
+  viewerOf,
+  waitSecondsOf,
+} from "./request.ts";
+
+/** What a waiting call may take on top of the wait. */
+const ANSWER_MS = 5_000;
+
+const readPay = bodyReader<{ paymentMethod: string }>({ paymentMethod });
+const readCancel = bodyReader<{ reason?: string }>({ reason: { ...text(500), optional: true } });
+const readRefund = bodyReader<{ amountMinor?: number; reason: string }>({
+  amountMinor: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER, optional: true },
+  reason: text(500),
+});
+
+interface Answered {
+  readonly replayed: boolean;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}
+
+function answerOf({ status, headers, body, replayed }: Answered): Reply {
+  return { status, headers: { ...headers, ...(replayed && { "idempotent-replayed": "true" }) }, body };
+}
+
+function orderParams(request: ApiRequest) {
+  return { orderId: idIn(request, "orderId", "order"), ...viewerOf(request.principal) };
+}
+
+function claim(request: ApiRequest, operation: string, params: object) {
+  return claimOf(request.principal.subject, operation, request.headers["idempotency-key"], params);
+}
+
+/** POST /orders/:orderId/pay */
+export async function payOrder(request: ApiRequest, call: Call): Promise<Reply> {
+  const params = { ...orderParams(request), ...readPay(request.body) };
+  const idempotency = claim(request, "POST /orders/:orderId/pay", params);
+  return answerOf(await call("saga.payOrder", { ...params, idempotency }));
+}
+
+/** POST or PUT /orders/:orderId/cancel */
+export async function cancelOrder(request: ApiRequest, call: Call): Promise<Reply> {
+  const { principal } = request;
+  const params = { ...orderParams(request), ...readCancel(request.body ?? {}) };
+  const idempotency = claim(request, "POST /orders/:orderId/cancel", params);
+  const byStaff = hasRole(principal, "staff");
+  return answerOf(
+    await call("saga.cancelOrder", { ...params, actor: principal.subject, byStaff, idempotency }),
+  );
+}
+
+/** GET /transactions/:transactionId, with `Prefer: wait=N` once it has ended. */
+export async function getTransaction(request: ApiRequest, call: Call): Promise<Reply> {
+  const seconds = waitSecondsOf(request.headers);
+  const params = {
+    transactionId: idIn(request, "transactionId", "transaction"),
+    ...viewerOf(request.principal),
+  };
+  if (seconds === 0) return ok(await call("saga.transaction", params));
+  const waitMs = seconds * 1_000;
+  const body = await call("saga.transaction", { ...params, waitMs }, { timeout: waitMs + ANSWER_MS });
+  return { ...ok(body), headers: { "preference-applied": `wait=${seconds}` } };
+}
+
+/** POST /orders/:orderId/ship and /complete */
+export const moveOrder =
+  (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) =>
+    ok(await call(action, { orderId: idIn(request, "orderId", "order") }));
+
+export async function getPayment(request: ApiRequest, call: Call): Promise<Reply> {
+  const paymentId = idIn(request, "paymentId", "payment");
+  return ok(await call("payment.get", { paymentId, ...viewerOf(request.principal) }));
+}
+
+export async function listPayments(request: ApiRequest, call: Call): Promise<Reply> {
+  // An order of somebody else is not found, rather than found to have no payments.
+  await call("order.status", orderParams(request));
+  return ok(await call("payment.byOrder", orderParams(request)));
+}
+
+/** POST /payments/:paymentId/refund */
+export async function refundPayment(request: ApiRequest, call: Call): Promise<Reply> {
+  const params = { paymentId: idIn(request, "paymentId", "payment"), ...readRefund(request.body) };
+  const idempotency = claim(request, "POST /payments/:paymentId/refund", params);
+  return answerOf(await call("payment.refund", { ...params, idempotency }));
+}
+
+const readStockTry = bodyReader<{
+  gid?: string;
+  orderId: string;
+  items: readonly Line[];
+  ttlSeconds?: number;
+}>({
+  gid: { ...uuid, optional: true },
+  orderId: uuid,
+  items: {
+    type: "array",
+    min: 1,
+    max: LINES_MAX,
+    items: {
+      type: "object",
+      strict: true,
+      props: { productId: uuid, quantity: { type: "number", integer: true, min: 1, max: QUANTITY_MAX } },
+    },
+  },
+  ttlSeconds: { type: "number", integer: true, min: 120, max: 86_400, optional: true },
+});
+
+/** POST /products/stock/try: a coordinator of one's own; without a gid the order is the transaction. */
+export async function tryStock(request: ApiRequest, call: Call): Promise<Reply> {
+  const body = readStockTry(request.body);
+  const held = await call("product.stockTry", { ...body, gid: body.gid ?? body.orderId });
+  return { status: 201, body: held };
+}
+
+export const finishStock =
+  (action: "product.stockConfirm" | "product.stockCancel") => async (request: ApiRequest, call: Call) => {
+    const orderId = idIn(request, "orderId", "order");
+    return ok(await call(action, { gid: orderId, orderId }));
+  };
+
+interface PaymentTry {
+  readonly gid?: string;
+  readonly orderId: string;
+  readonly customerId: string;
+  readonly amountMinor: number;
+  readonly currency: string;
+  readonly paymentMethod: string;
+}
+
+const readPaymentTry = bodyReader<PaymentTry>({
+  gid: { ...uuid, optional: true },
+  orderId: uuid,
+  customerId: uuid,
+  amountMinor: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER },
+  currency: { type: "string", pattern: /^[A-Z]{3}$/ },
+  paymentMethod,
+});
+
+/** POST /payments/try: a coordinator of one's own; without a gid the order is the transaction. */
+export async function tryPayment(request: ApiRequest, call: Call): Promise<Reply> {
+  const body = readPaymentTry(request.body);
+  return { status: 201, body: await call("payment.try", { ...body, gid: body.gid ?? body.orderId }) };
+}
+
+export const finishPayment =
+  (action: "payment.confirm" | "payment.cancel") => async (request: ApiRequest, call: Call) =>
+    ok(await call(action, { gid: idIn(request, "id", "payment") }));

@@ -1,0 +1,68 @@
+import type { Tx } from "../../lib/database.ts";
+import { withTransaction } from "../../lib/database.ts";
+import { StateConflictError } from "../../lib/errors.ts";
+import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
+import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
+import { type CommandContext, carryOutIn, type Moved, type Traced } from "./order.commands.ts";
+import type { Move } from "./order.store.ts";
+import type { OrderCommand } from "./order.ts";
+
+/** The order's part in PAY_ORDER: created -> paying -> paid, or back to created. */
+
+export interface PaymentRequest extends Move, TccRequest {
+  readonly correlationId: string;
+}
+
+export type Participate = (
+  tx: Tx,
+  op: TccOp,
+  requests: readonly PaymentRequest[],
+  run: (requests: readonly PaymentRequest[]) => Promise<readonly (Moved | Error)[]>,
+  empty: (request: PaymentRequest) => Moved,
+) => Promise<(Moved | Error)[]>;
+
+const COMMANDS: Readonly<Record<TccOp, OrderCommand>> = {
+  try: "startPaying",
+  confirm: "confirmPaid",
+  cancel: "abortPaying",
+};
+
+export function payOrders(
+  context: CommandContext,
+  participate: Participate,
+  op: TccOp,
+  requests: readonly PaymentRequest[],
+): Promise<(Moved | Error)[]> {
+  return withTransaction(context.database, (tx) =>
+    participate(
+      tx,
+      op,
+      requests,
+      (first) => onePerOrder(first, (chosen) => carryOutIn(tx, context, COMMANDS[op], chosen.map(traced))),
+      // Nothing was begun under this transaction; the order is whatever it is.
+      ({ orderId }) => ({ orderId, status: "created" }),
+    ),
+  );
+}
+
+/** Two transactions over one order in one batch: the first may have it, the other is refused like a later one. */
+async function onePerOrder(
+  requests: readonly PaymentRequest[],
+  run: (chosen: readonly PaymentRequest[]) => Promise<readonly (Moved | Error)[]>,
+): Promise<readonly (Moved | Error)[]> {
+  const first = new Map<string, PaymentRequest>();
+  for (const request of requests) if (!first.has(request.orderId)) first.set(request.orderId, request);
+  const chosen = [...first.values()];
+  const results = await run(chosen);
+  return requests.map((request) => {
+    const index = chosen.indexOf(request);
+    const message = "Another payment of this order is under way.";
+    return (
+      results[index] ?? new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId: request.orderId })
+    );
+  });
+}
+
+function traced({ correlationId, orderId, reason }: PaymentRequest): Traced<Move> {
+  return { correlationId, params: { orderId, ...(reason && { reason }) } };
+}

@@ -1,0 +1,189 @@
+import type { Tx } from "../../lib/database.ts";
+import { RuleViolationError, StateConflictError } from "../../lib/errors.ts";
+import type { Line } from "../../lib/events.ts";
+import type { NewEvent } from "../../mixins/outbox.mixin.ts";
+import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
+import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
+import { endHolds, type HeldHead, type Hold, lockHeads, takeHolds } from "./hold.store.ts";
+import { giveBackStock, lockStock, sellStock, takeStock } from "./product.store.ts";
+import { insertLines, moveLines, openHeads, type ReservedLine } from "./reservation.store.ts";
+import { allocate, quantities } from "./reservation.ts";
+
+/** Stock's part in a global transaction: hold past the expiry, then sell, or give back as it was. */
+
+export interface HoldRequest extends TccRequest {
+  readonly orderId: string;
+  readonly items?: readonly Line[];
+  readonly ttlSeconds?: number;
+  readonly correlationId: string;
+}
+
+export interface HoldAnswer {
+  readonly orderId: string;
+  readonly status: string;
+}
+
+type Answers = Map<string, HoldAnswer | Error>;
+type Enqueue = (tx: Tx, events: readonly NewEvent[]) => void;
+
+/** A reservation that goes on after a failed payment is there for at least this long. */
+const GRACE_SECONDS = 120;
+
+export async function applyHolds(
+  tx: Tx,
+  op: TccOp,
+  requests: readonly HoldRequest[],
+  enqueueEvents: Enqueue,
+  ttlSeconds: number,
+): Promise<readonly (HoldAnswer | Error)[]> {
+  const first = new Map<string, HoldRequest>();
+  for (const request of requests) if (!first.has(request.orderId)) first.set(request.orderId, request);
+  const chosen = [...first.values()];
+  const heads = await lockHeads(tx, [...first.keys()].sort());
+  const answers: Answers = new Map();
+  if (op === "try") await tryHolds(tx, chosen, heads, answers, ttlSeconds);
+  else await finishHolds(tx, op, chosen, heads, answers, enqueueEvents);
+  return requests.map((request) => {
+    const conflict = new StateConflictError("The reservation is held by another transaction.", "STOCK_HELD", {
+      orderId: request.orderId,
+    });
+    return first.get(request.orderId) === request ? (answers.get(request.gid) ?? conflict) : conflict;
+  });
+}
+
+async function tryHolds(
+  tx: Tx,
+  requests: readonly HoldRequest[],
+  heads: ReadonlyMap<string, HeldHead>,
+  answers: Answers,
+  ttlSeconds: number,
+): Promise<void> {
+  const reserved = requests.filter(({ orderId }) => heads.get(orderId)?.status === "RESERVED");
+  const missing = requests.filter(({ orderId, items }) => !heads.has(orderId) && items !== undefined);
+  const made = await reserveAndHold(tx, missing, answers, ttlSeconds);
+  await moveLines(
+    tx,
+    reserved.map(({ orderId }) => orderId),
+    "RESERVED",
+    "HELD",
+  );
+  const holds: Hold[] = [
+    ...reserved.map(({ orderId, gid }) => ({ orderId, gid, made: false })),
+    ...made.map(({ orderId, gid }) => ({ orderId, gid, made: true })),
+  ];
+  takeHolds(tx, holds);
+  for (const { orderId, gid } of holds) answers.set(gid, { orderId, status: "HELD" });
+  for (const { orderId, gid } of requests) {
+    if (answers.has(gid)) continue;
+    const status = heads.get(orderId)?.status ?? "NONE";
+    const message = "There is no reservation to hold.";
+    answers.set(gid, new StateConflictError(message, "STOCK_NOT_RESERVED", { orderId, status }));
+  }
+}
+
+/** For orders that have no reservation yet: all lines or none, held from the start. */
+async function reserveAndHold(
+  tx: Tx,
+  requests: readonly HoldRequest[],
+  answers: Answers,
+  defaultTtlSeconds: number,
+): Promise<readonly HoldRequest[]> {
+  if (requests.length === 0) return [];
+  const baskets = requests.map((request) => ({
+    orderId: request.orderId,
+    items: request.items ?? [],
+    request,
+  }));
+  const products = new Set(baskets.flatMap(({ items }) => items.map(({ productId }) => productId)));
+  const { reserved, refused, taken } = allocate(await lockStock(tx, [...products]), baskets);
+  for (const { order, shortage } of refused) {
+    const { code, ...facts } = shortage;
+    answers.set(order.request.gid, new RuleViolationError("Not enough stock.", code, facts));
+  }
+  await takeStock(tx, taken);
+  const ttlOf = (request: HoldRequest) => request.ttlSeconds ?? defaultTtlSeconds;
+  const chosen = reserved.map(({ request }) => request);
+  const { known } = await openHeads(
+    tx,
+    chosen.map(({ orderId }) => orderId),
+    "RESERVED",
+    chosen.map(ttlOf),
+  );
+  // Somebody opened one since it was found missing: all begins anew, and finds it.
+  if (known.size > 0) throw new Error("a reservation appeared meanwhile");
+  insertLines(
+    tx,
+    reserved.flatMap(({ orderId, items, request }) =>
+      [...quantities(items)].map(([productId, quantity]) => ({
+        orderId,
+        productId,
+        quantity,
+        ttlSeconds: ttlOf(request),
+      })),
+    ),
+  );
+  await moveLines(
+    tx,
+    chosen.map(({ orderId }) => orderId),
+    "RESERVED",
+    "HELD",
+  );
+  return chosen;
+}
+
+async function finishHolds(
+  tx: Tx,
+  op: "confirm" | "cancel",
+  requests: readonly HoldRequest[],
+  heads: ReadonlyMap<string, HeldHead>,
+  answers: Answers,
+  enqueueEvents: Enqueue,
+): Promise<void> {
+  const held = requests.filter(({ orderId, gid }) => {
+    const head = heads.get(orderId);
+    return head?.status === "HELD" && head.heldBy === gid;
+  });
+  const ordersWhere = (made: boolean) =>
+    held.filter(({ orderId }) => heads.get(orderId)?.madeByHold === made).map(({ orderId }) => orderId);
+  const all = held.map(({ orderId }) => orderId);
+  const toSell = op === "confirm" ? all : [];
+  const toRelease = op === "cancel" ? ordersWhere(true) : [];
+  const toKeep = op === "cancel" ? ordersWhere(false) : [];
+  const sold = await moveLines(tx, toSell, "HELD", "CONFIRMED");
+  const released = await moveLines(tx, toRelease, "HELD", "RELEASED");
+  await moveLines(tx, toKeep, "HELD", "RESERVED");
+  if (sold.length + released.length > 0) {
+    await lockStock(tx, [...quantities([...sold, ...released]).keys()]);
+    sellStock(tx, quantities(sold));
+    giveBackStock(tx, quantities(released));
+  }
+  const versions = new Map([
+    ...(await endHolds(tx, toSell, "CONFIRMED", GRACE_SECONDS)),
+    ...(await endHolds(tx, toRelease, "RELEASED", GRACE_SECONDS)),
+  ]);
+  await endHolds(tx, toKeep, "RESERVED", GRACE_SECONDS);
+  const events = held.flatMap((request) => eventOf(request, versions.get(request.orderId), sold, released));
+  if (events.length > 0) enqueueEvents(tx, events);
+  const status = op === "confirm" ? "CONFIRMED" : "CANCELLED";
+  for (const { orderId, gid } of held) answers.set(gid, { orderId, status });
+}
+
+function eventOf(
+  { orderId, correlationId }: HoldRequest,
+  aggregateVersion: number | undefined,
+  sold: readonly ReservedLine[],
+  released: readonly ReservedLine[],
+): NewEvent[] {
+  if (aggregateVersion === undefined) return [];
+  const common = { aggregateId: orderId, aggregateVersion, correlationId };
+  const linesOf = (lines: readonly ReservedLine[]) =>
+    lines
+      .filter((line) => line.orderId === orderId)
+      .map(({ productId, quantity }) => ({ productId, quantity }));
+  const soldLines = linesOf(sold);
+  if (soldLines.length > 0)
+    return [{ ...common, type: "STOCK_CONFIRMED", data: { orderId, items: soldLines } }];
+  return [
+    { ...common, type: "STOCK_RELEASED", data: { orderId, items: linesOf(released), reason: "CANCELLED" } },
+  ];
+}

@@ -1,0 +1,43 @@
+import type { Engine } from "../../engine/engine.ts";
+import type { Instance, Outcome } from "../../engine/protocol.ts";
+import type { IdempotentAnswer } from "../../lib/contracts.ts";
+import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
+import type { OnceRequest } from "../../mixins/idempotency.mixin.ts";
+
+export interface Acceptance<I extends Instance> {
+  readonly database: Database;
+  readonly engine: Engine<I, Tx>;
+  readonly insert: (tx: Tx, instances: readonly I[]) => void;
+  readonly once: <Work>(
+    tx: Tx,
+    requests: readonly OnceRequest<Work>[],
+    perform: (works: readonly Work[]) => Promise<void>,
+  ) => Promise<(IdempotentAnswer<unknown> | Error)[]>;
+}
+
+/** A request under its key, with the instance that it starts. */
+export type StartRequest<I extends Instance> = OnceRequest<Outcome<I>>;
+
+/**
+ * Takes requests on: key, answer and instance commit in one transaction, then the engine has them. A process
+ * that dies right after the commit leaves rows that any node takes over when their lease ends.
+ */
+export async function accept<I extends Instance, Body>(
+  { database, engine, insert, once }: Acceptance<I>,
+  requests: readonly StartRequest<I>[],
+): Promise<(IdempotentAnswer<Body> | Error)[]> {
+  let started: readonly Outcome<I>[] = [];
+  const answers = await withTransaction(database, (tx) => {
+    started = [];
+    return once(tx, requests, async (outcomes) => {
+      insert(
+        tx,
+        outcomes.map(({ instance }) => instance),
+      );
+      started = outcomes;
+    });
+  });
+  engine.adopt(started);
+  // What is stored under a key is what the request put there.
+  return answers as (IdempotentAnswer<Body> | Error)[];
+}

@@ -1,0 +1,38 @@
+import type { Logger, ServiceBroker } from "moleculer";
+import type { CallEffect, Instance, Reply } from "../../engine/protocol.ts";
+import { factsOf } from "../../lib/errors.ts";
+import { log, type Subject } from "../../lib/logging.ts";
+
+/** An instance that is about an order. */
+export interface OrderInstance extends Instance {
+  readonly businessKey: string;
+}
+
+export function subjectOf({ id, businessKey, correlationId }: OrderInstance): Subject {
+  return { correlationId, sagaId: id, orderId: businessKey };
+}
+
+/** Performs an engine's call over the broker; every outcome is a reply. */
+export async function callParticipant(
+  broker: ServiceBroker,
+  logger: Logger,
+  instance: OrderInstance,
+  effect: CallEffect,
+): Promise<Reply> {
+  try {
+    const result = await broker.call(effect.action, effect.params, {
+      timeout: effect.timeoutMs,
+      meta: { correlationId: instance.correlationId, sagaId: instance.id },
+    });
+    return { ok: true, result };
+  } catch (error) {
+    const facts = factsOf(error);
+    const level = facts.retryable ? "warn" : "info";
+    log(logger, subjectOf(instance))[level]("a step was refused", {
+      action: effect.action,
+      code: facts.type,
+      problem: facts.message,
+    });
+    return { ok: false, error: facts };
+  }
+}

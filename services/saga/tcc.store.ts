@@ -1,0 +1,141 @@
+import type { Change, InstanceStore } from "../../engine/ports.ts";
+import type { TccFailure, TccInstance, TccParticipant, TccState } from "../../engine/tcc-instance.ts";
+import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
+import { joinJson, jsonColumn } from "../../lib/json-column.ts";
+import { statement } from "../../lib/statement.ts";
+
+/** All SQL of TCC transactions. */
+
+interface TccRow {
+  id: string;
+  tcc_type: string;
+  state: TccState;
+  version: number;
+  published: number;
+  stuck: boolean;
+  business_key: string;
+  owner_id: string;
+  correlation_id: string;
+  input: unknown;
+  participants: TccParticipant[];
+  failure: TccFailure | null;
+  expired: boolean;
+  created_at: Date;
+  updated_at: Date;
+}
+
+const COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
+  participants, failure, expires_at <= now() as expired, created_at, updated_at`;
+
+/** A transaction as it stands in the database. */
+export interface StoredTcc extends TccInstance {
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+function fromRow(row: TccRow): StoredTcc {
+  return {
+    id: row.id,
+    type: row.tcc_type,
+    state: row.state,
+    version: row.version,
+    published: row.published,
+    stuck: row.stuck,
+    businessKey: row.business_key,
+    ownerId: row.owner_id,
+    correlationId: row.correlation_id,
+    input: row.input,
+    participants: row.participants,
+    ...(row.failure && { failure: row.failure }),
+    expired: row.expired,
+    deadlineMs: 0,
+    wakeInMs: null,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+const INSERT = statement(
+  "tcc_insert",
+  `insert into tcc_transactions (id, tcc_type, state, version, business_key, owner_id, correlation_id, input,
+     participants, expires_at, wake_at)
+   select id, type, state, version, business_key, owner_id, correlation_id, input, participants,
+          now() + deadline_ms * interval '1 millisecond', now() + wake_in_ms * interval '1 millisecond'
+   from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::uuid[], $6::uuid[], $7::text[], ${jsonColumn(8)},
+               ${jsonColumn(9)}, $10::int[], $11::int[])
+        as t(id, type, state, version, business_key, owner_id, correlation_id, input, participants, deadline_ms,
+             wake_in_ms)`,
+);
+
+export function insertTransactions(tx: Tx, transactions: readonly TccInstance[]): void {
+  tx.send(INSERT, [
+    transactions.map(({ id }) => id),
+    transactions.map(({ type }) => type),
+    transactions.map(({ state }) => state),
+    transactions.map(({ version }) => version),
+    transactions.map(({ businessKey }) => businessKey),
+    transactions.map(({ ownerId }) => ownerId),
+    transactions.map(({ correlationId }) => correlationId),
+    joinJson(transactions.map(({ input }) => input)),
+    joinJson(transactions.map(({ participants }) => participants)),
+    transactions.map(({ deadlineMs }) => deadlineMs),
+    transactions.map(({ wakeInMs }) => wakeInMs),
+  ]);
+}
+
+// The decision: from trying to confirming only while the deadline, by the database's clock, has not passed.
+const SAVE = statement(
+  "tcc_save",
+  `update tcc_transactions s
+   set state = t.state, version = s.version + 1, stuck = t.stuck, participants = t.participants,
+       failure = nullif(t.failure::text, 'null')::json, wake_at = now() + t.wake_in_ms * interval '1 millisecond', updated_at = now()
+   from unnest($1::uuid[], $2::int[], $3::text[], $4::boolean[], ${jsonColumn(5)}, ${jsonColumn(6)}, $7::int[])
+        as t(id, version, state, stuck, participants, failure, wake_in_ms)
+   where s.id = t.id and s.version = t.version
+     and not (s.state = 'TRYING' and t.state = 'CONFIRMING' and s.expires_at <= now())
+   returning s.id`,
+);
+
+const LOAD = statement(
+  "tcc_load",
+  `select ${COLUMNS} from tcc_transactions where id = any($1) order by id for update`,
+);
+const FIND = statement("tcc_find", `select ${COLUMNS} from tcc_transactions where id = any($1)`);
+
+const CLAIM_DUE = statement(
+  "tcc_claim_due",
+  `with due as (
+     select id from tcc_transactions where wake_at <= now() order by wake_at limit $1 for update skip locked
+   )
+   update tcc_transactions set wake_at = now() + $2 * interval '1 millisecond'
+   where id = any(array(select id from due))
+   returning ${COLUMNS}`,
+);
+
+/** The engine's port to tcc_transactions. A TCC publishes nothing itself: its participants tell. */
+export function createTccStore(database: Database): InstanceStore<TccInstance, Tx> {
+  const saveIn = async (tx: Pick<Tx, "query">, changes: readonly Change<TccInstance>[]) => {
+    const rows = await tx.query<{ id: string }>(SAVE, [
+      changes.map(({ after }) => after.id),
+      changes.map(({ before }) => before.version),
+      changes.map(({ after }) => after.state),
+      changes.map(({ after }) => after.stuck),
+      joinJson(changes.map(({ after }) => after.participants)),
+      joinJson(changes.map(({ after }) => after.failure ?? null)),
+      changes.map(({ after }) => after.wakeInMs),
+    ]);
+    return new Set(rows.map(({ id }) => id));
+  };
+  return {
+    transaction: (work) => withTransaction(database, work),
+    load: async (tx, ids) => (await tx.query<TccRow>(LOAD, [ids])).map(fromRow),
+    save: saveIn,
+    saveAlone: (changes) => saveIn(database, changes),
+    claimDue: async (limit, leaseMs) =>
+      (await database.query<TccRow>(CLAIM_DUE, [limit, leaseMs])).map(fromRow),
+  };
+}
+
+export async function findTransactions(database: Database, ids: readonly string[]): Promise<StoredTcc[]> {
+  return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
+}
