@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { useServer } from "../support/service-database.ts";
+import { until } from "../support/until.ts";
 import { AMOUNT, claim, expectBalanced, openPayments, type PaymentWorld } from "./payment.world.ts";
 
 /** Money back: in part, repeatedly, at the same time, for a cancellation; never more than was taken. */
@@ -155,7 +156,6 @@ test("a refund that the provider refuses is failed, and may be asked for again",
   await refund(paymentId, 5);
   await refund(paymentId, 6);
   await expect(refund(paymentId, AMOUNT)).rejects.toMatchObject({ type: "REFUND_EXCEEDS_CAPTURED" });
-  const { until } = await import("../support/until.ts");
   await until("both have failed", async () => {
     const rows = await world.sql("select 1 from refunds where payment_id = $1 and status = 'failed'", [
       paymentId,
@@ -165,6 +165,28 @@ test("a refund that the provider refuses is failed, and may be asked for again",
   expect(await world.call("payment.get", { paymentId })).toMatchObject({
     refundedMinor: 0,
     status: "captured",
+  });
+});
+
+test("a cancellation's refund that the provider refuses is asked for again, under another key", async () => {
+  const { paymentId, orderId } = await world.captured();
+  const books =
+    "update psp_simulator.charges set refunded_minor = $2 where id = (select authorisation_id from payments where id = $1)";
+  await world.sql(books, [paymentId, AMOUNT]);
+  const sagaId = randomUUID();
+  await world.send({ orderId, sagaId, reason: "cancelled" });
+  await until("it was refused", async () => {
+    const { attempts } = await world.call("payment.get", { paymentId });
+    return attempts.some(({ operation, status }) => operation === "refund" && status === "declined");
+  });
+  expect(world.events(orderId).map(({ eventType }) => eventType)).not.toContain("PAYMENT_REFUNDED");
+  await world.sql(books, [paymentId, 0]);
+  await world.sql(
+    "update payment_attempts set next_at = now() where payment_id = $1 and next_at is not null",
+    [paymentId],
+  );
+  expect(await world.told(orderId, "PAYMENT_REFUNDED")).toMatchObject({
+    data: { sagaId, amountMinor: AMOUNT },
   });
 });
 
