@@ -57,6 +57,9 @@ const FAILURES: Readonly<Record<string, Outcome>> = {
     code: "COMMIT_OUTCOME_UNKNOWN",
     detail: "It may or may not have happened. Repeat the request under the same Idempotency-Key to find out.",
   },
+  // The provider has not answered: nothing is decided, asking again under the same ids is harmless.
+  PAYMENT_UNKNOWN: { ...UNAVAILABLE, code: "PAYMENT_UNKNOWN" },
+  PAYMENT_VOID_REFUSED: { ...UNAVAILABLE, code: "PAYMENT_VOID_REFUSED" },
   OVERLOADED,
   QUEUE_FULL: OVERLOADED,
   REQUEST_TIMEOUT: TIMED_OUT,
