@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type KafkaMessage } from "kafkajs";
+import { sleep } from "../parts/process.ts";
 import {
   type BusLog,
   BusUnreadableError,
@@ -30,7 +31,7 @@ export async function openKafkaLog(brokers: string): Promise<BusLog> {
   await reading(() => admin.connect());
   return {
     kind: "kafka",
-    committed: () => reading(() => committedOffsets(admin)),
+    committed: () => reading(() => patiently(() => committedOffsets(admin))),
     topics: () => reading(() => topicStates(admin)),
     read: (visit) =>
       reading(async () => {
@@ -52,6 +53,27 @@ async function reading<Result>(work: () => Promise<Result>): Promise<Result> {
     return await work();
   } catch (error) {
     throw new BusUnreadableError(error);
+  }
+}
+
+/** A broker that has just started loads its groups first; kafkajs asks only once. */
+const LOADING: ReadonlySet<unknown> = new Set([
+  "GROUP_LOAD_IN_PROGRESS",
+  "GROUP_COORDINATOR_NOT_AVAILABLE",
+  "NOT_COORDINATOR_FOR_GROUP",
+]);
+const LOADING_MS_MAX = 20_000;
+
+async function patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  const deadline = performance.now() + LOADING_MS_MAX;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const isLoading = error instanceof kafkajs.KafkaJSProtocolError && LOADING.has(error.type);
+      if (!isLoading || performance.now() > deadline) throw error;
+      await sleep(200);
+    }
   }
 }
 

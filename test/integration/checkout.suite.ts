@@ -3,6 +3,7 @@
  * involves, seen from outside: by its API, its bus and its databases. The same on both ways to run it.
  */
 import { auditSystem } from "../support/audit.ts";
+import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
 import { idempotency } from "./checkout-idempotency.suite.ts";
@@ -23,6 +24,9 @@ export function checkout(mode: Mode): void {
   describe("bad input", () => badInput(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
-    await expect(auditSystem(shared().system.sql)).resolves.toEqual([]);
+    const { system } = shared();
+    await expect(auditSystem(system.sql)).resolves.toEqual([]);
+    const { code, output } = await runScript(["audit.ts"], { DATA_DIR: system.dataDir });
+    expect({ code, output }).toMatchObject({ code: 0 });
   });
 }
