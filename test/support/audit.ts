@@ -236,6 +236,7 @@ async function undelivered(sql: Sql): Promise<string[]> {
       "saga-service-group",
       ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED"],
     ],
+    ["product", "order", "order-service-group", ["STOCK_RELEASED"]],
   ] as const;
   const found = await Promise.all(
     routes.map(async ([from, to, group, types]) => {
