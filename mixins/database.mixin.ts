@@ -28,7 +28,8 @@ export const database = (name: DatabaseName) =>
         connectionsMax: settings.DATABASE_CONNECTIONS_MAX,
         statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
         lockTimeoutMs: settings.DATABASE_LOCK_TIMEOUT_MS,
-        onHookError: (err) => log(this.logger, {}).error("a hook failed after its transaction had committed", { err }),
+        onHookError: (err) =>
+          log(this.logger, {}).error("a hook failed after its transaction had committed", { err }),
       });
       metricsOf(this.broker).watchDatabase(name, () => [this.database.counters]);
     },

@@ -36,7 +36,10 @@ export async function expireOrders(
       if (!(result instanceof Error) || !item) continue;
       const { params, correlationId } = item;
       const why = factsOf(result).type;
-      log(context.logger, { correlationId, orderId: params.orderId }).info("reservation expired, order left", { why });
+      log(context.logger, { correlationId, orderId: params.orderId }).info(
+        "reservation expired, order left",
+        { why },
+      );
     }
   });
 }
