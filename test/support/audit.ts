@@ -58,6 +58,7 @@ const moves = [
   ["draft", "cancelling"],
   ["created", "paying"],
   ["created", "cancelling"],
+  ["created", "cancelled"],
   ["paying", "paid"],
   ["paying", "created"],
   ["paid", "shipping"],
