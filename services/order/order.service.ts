@@ -160,7 +160,7 @@ export default defineService<OrderVars>()({
         return this.pay.confirm(payment(ctx));
       },
     },
-    /** paying -> created; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
+    /** paying -> created, or cancelled when its stock has expired; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
     cancelPay: {
       params: { $$strict: true, gid: uuid, orderId: uuid, reason: { ...reason, optional: true } },
       handler(ctx: ActionContext<"order.cancelPay">) {
