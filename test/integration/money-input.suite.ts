@@ -72,7 +72,7 @@ const toMove = (
 ) => ({
   name: `${verb} an order that is ${order}`,
   path: (facts: Facts) => `/orders/${facts[order]}/${verb}`,
-  request: { as: "staff" as const, ...request },
+  request: { as: "staff" as const, body: {}, ...request },
   ...answer,
 });
 const toRefund = (
@@ -198,7 +198,7 @@ async function prepare(system: System): Promise<Facts> {
   ];
   await cancelled(system, five.orderId);
   for (const verb of ["ship", "complete"])
-    await system.api(`/orders/${three.orderId}/${verb}`, { method: "POST", as: "staff", key: randomUUID() });
+    await system.api(`/orders/${three.orderId}/${verb}`, { as: "staff", key: randomUUID(), body: {} });
   await refund(system, refunded.paymentId);
   await paymentIs(system, refunded.paymentId, "refunded");
   await atRest(system.sql);

@@ -109,7 +109,7 @@ export function payments(shared: () => Shared): void {
     const { system } = shared();
     const { orderId } = await paid(system, await threeLines(system));
     const move = (verb: string) =>
-      system.api(`/orders/${orderId}/${verb}`, { method: "POST", as: "staff", key: randomUUID() });
+      system.api(`/orders/${orderId}/${verb}`, { as: "staff", key: randomUUID(), body: {} });
     for (const [verb, status] of [
       ["ship", "shipping"],
       ["ship", "shipping"],

@@ -27,6 +27,6 @@ export function money(mode: Mode): void {
     const { system } = shared();
     await expect(auditSystem(system.sql)).resolves.toEqual([]);
     const { code, output } = await runScript(["audit.ts"], { DATA_DIR: system.dataDir });
-    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(code === 0 ? "" : output).toBe("");
   }, 120_000);
 }
