@@ -12,6 +12,8 @@ export interface DatabaseOptions {
   readonly lockTimeoutMs?: number;
   /** Extra `-c key=value` settings of each connection. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Told of a hook that threw after its transaction had committed; default a warning of the process. */
+  readonly onHookError?: (error: unknown) => void;
 }
 
 /** Runs statements: a transaction, or the database itself (each statement then commits alone). */
@@ -19,7 +21,7 @@ export interface Tx {
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Sends a statement whose rows nobody needs and goes on at once; its error surfaces at commit. */
   send(statement: Statement, values?: readonly unknown[]): void;
-  /** Runs once the transaction has committed, and never otherwise. */
+  /** Runs once the transaction has committed, and never otherwise. What it throws is logged: the commit stands. */
   afterCommit(hook: () => void): void;
 }
 
@@ -34,6 +36,7 @@ export interface Database {
   readonly name: string;
   readonly pool: pg.Pool;
   readonly counters: DatabaseCounters;
+  onHookError(error: unknown): void;
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
@@ -88,6 +91,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     name: options.name,
     pool,
     counters,
+    onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
     async query<Row>(statement: Statement, values: readonly unknown[] = []) {
       counters.statements += 1;
       counters.commits += 1;
@@ -180,7 +184,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
-    for (const hook of hooks) hook();
+    runHooks(database, hooks);
     return result;
   } catch (error) {
     // An error that the server itself sent means that COMMIT did not happen; a silent connection means nothing.
@@ -197,6 +201,17 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   } finally {
     client.off("error", onError);
     client.release(broken);
+  }
+}
+
+/** The transaction has committed: a hook that throws must neither make it look failed nor silence the hooks after it. */
+function runHooks(database: Database, hooks: readonly (() => void)[]): void {
+  for (const hook of hooks) {
+    try {
+      hook();
+    } catch (error) {
+      database.onHookError(error);
+    }
   }
 }
 

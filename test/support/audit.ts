@@ -59,6 +59,7 @@ const moves = [
   ["draft", "cancelling"],
   ["created", "paying"],
   ["created", "cancelling"],
+  ["created", "cancelled"],
   ["paying", "paid"],
   ["paying", "created"],
   ["paid", "shipping"],
@@ -249,6 +250,7 @@ async function undelivered(sql: Sql): Promise<string[]> {
       "saga-service-group",
       ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED"],
     ],
+    ["product", "order", "order-service-group", ["STOCK_RELEASED"]],
   ] as const;
   const found = await Promise.all(
     routes.map(async ([from, to, group, types]) => {
