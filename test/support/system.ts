@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 
 /** "embedded": one process and PostgreSQL. "stack": a process per service, PostgreSQL, NATS and Apache Kafka. */
 export type Mode = "embedded" | "stack";
-export type SystemDatabase = "order" | "product" | "customer" | "saga" | "bus";
+export type SystemDatabase = "order" | "product" | "payment" | "customer" | "saga" | "bus";
 
 export interface SystemOptions {
   readonly mode: Mode;
