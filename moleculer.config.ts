@@ -2,6 +2,7 @@ import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
 import { type Config, config } from "./lib/config.ts";
 import { drain } from "./lib/drain.ts";
+import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 
@@ -69,4 +70,5 @@ function transport({ TRANSPORTER: url }: Config): BrokerOptions["transporter"] {
   return { type: "NATS", options: url.startsWith("tls:") ? { ...options, tls: {} } : options };
 }
 
+armFaults(config().FAULT_POINTS, config().FAULT_POINTS_LOG);
 export default brokerOptions(config());

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import pg from "pg";
 import { CommitOutcomeUnknownError, DatabaseUnavailableError } from "./errors.ts";
+import { faults, passPoint } from "./fault-points.ts";
 import type { Statement } from "./statement.ts";
 
 export interface DatabaseOptions {
@@ -92,7 +93,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       counters.statements += 1;
       counters.commits += 1;
       try {
+        if (faults.armed) await passPoint(`${options.name}.${statement.name}.before-commit`);
         const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
+        if (faults.armed) await passPoint(`${options.name}.${statement.name}.after-commit`);
         return result.rows as Row[];
       } catch (error) {
         throw asDatabaseError(error, options.name);
@@ -141,7 +144,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   const { counters } = database;
   const sent: Promise<unknown>[] = [];
   const hooks: (() => void)[] = [];
+  // A transaction is named by its last statement.
+  let last = "empty";
   const run = (statement: Statement, values: readonly unknown[] = []) => {
+    last = statement.name;
     counters.statements += 1;
     gather(client);
     return client.query({ name: statement.name, text: statement.text, values: [...values] });
@@ -172,6 +178,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     const result = await work(tx);
     // Nothing was committed by a connection that ended before it heard of COMMIT.
     if (broken) throw broken;
+    if (faults.armed) await passPoint(`${database.name}.${last}.before-commit`);
     const commit = client.query("commit");
     track(commit);
     outcomeOpen = true;
@@ -180,6 +187,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
+    if (faults.armed) await passPoint(`${database.name}.${last}.after-commit`);
     for (const hook of hooks) hook();
     return result;
   } catch (error) {
