@@ -40,3 +40,10 @@ test("the log names each point once", async () => {
   for (const point of ["a", "b", "a"]) await passPoint(point);
   expect(readFileSync(log, "utf8")).toBe("a\nb\n");
 });
+
+test("a name with spaces is armed and logged with dashes", async () => {
+  const log = join(folder, "dashes");
+  armFaults(parseFaults("holdfast-order.save=throw") ?? [], log);
+  await expect(passPoint("holdfast order.save")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+  expect(readFileSync(log, "utf8")).toBe("holdfast-order.save\n");
+});
