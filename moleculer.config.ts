@@ -70,5 +70,6 @@ function transport({ TRANSPORTER: url }: Config): BrokerOptions["transporter"] {
   return { type: "NATS", options: url.startsWith("tls:") ? { ...options, tls: {} } : options };
 }
 
-armFaults(config().FAULT_POINTS, config().FAULT_POINTS_LOG);
+const { FAULT_POINTS, FAULT_POINTS_LOG: log, FAULT_POINTS_GATE: gate } = config();
+armFaults(FAULT_POINTS, { log, gate });
 export default brokerOptions(config());

@@ -1,13 +1,15 @@
 import type { Duplex } from "node:stream";
 import pg from "pg";
 import { CommitOutcomeUnknownError, DatabaseUnavailableError } from "./errors.ts";
-import { faults, passPoint } from "./fault-points.ts";
+import { faults, passCommit } from "./fault-points.ts";
 import type { Statement } from "./statement.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
   /** Shown in pg_stat_activity. */
   readonly name: string;
+  /** Its name in fault points, where `name` is another one in each process. */
+  readonly place?: string;
   readonly connectionsMax?: number;
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
@@ -33,6 +35,8 @@ export interface DatabaseCounters {
 
 export interface Database {
   readonly name: string;
+  /** Its name in fault points. */
+  readonly place: string;
   readonly pool: pg.Pool;
   readonly counters: DatabaseCounters;
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
@@ -82,23 +86,25 @@ export function openDatabase(options: DatabaseOptions): Database {
     pipeline: true,
   };
   const pool = new pg.Pool(config);
+  const { name, place = name } = options;
   // An idle client whose server goes away emits here; the pool drops it and the next query reports the outage.
   pool.on("error", () => undefined);
   let closing: Promise<void> | undefined;
   return {
-    name: options.name,
+    name,
+    place,
     pool,
     counters,
     async query<Row>(statement: Statement, values: readonly unknown[] = []) {
       counters.statements += 1;
       counters.commits += 1;
       try {
-        if (faults.armed) await passPoint(`${options.name}.${statement.name}.before-commit`);
+        if (faults.armed) await passCommit(place, statement.name, "before");
         const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
-        if (faults.armed) await passPoint(`${options.name}.${statement.name}.after-commit`);
+        if (faults.armed) await passCommit(place, statement.name, "after");
         return result.rows as Row[];
       } catch (error) {
-        throw asDatabaseError(error, options.name);
+        throw asDatabaseError(error, name);
       }
     },
     close() {
@@ -178,7 +184,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     const result = await work(tx);
     // Nothing was committed by a connection that ended before it heard of COMMIT.
     if (broken) throw broken;
-    if (faults.armed) await passPoint(`${database.name}.${last}.before-commit`);
+    if (faults.armed) await passCommit(database.place, last, "before");
     const commit = client.query("commit");
     track(commit);
     outcomeOpen = true;
@@ -187,7 +193,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
-    if (faults.armed) await passPoint(`${database.name}.${last}.after-commit`);
+    if (faults.armed) await passCommit(database.place, last, "after");
     for (const hook of hooks) hook();
     return result;
   } catch (error) {

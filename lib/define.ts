@@ -7,7 +7,7 @@ import type {
   ServiceSettingSchema,
 } from "moleculer";
 import type { ActionName, Actions } from "./contracts.ts";
-import { faults, passPoint } from "./fault-points.ts";
+import { asWork, faults, passPoint } from "./fault-points.ts";
 
 /**
  * Typed Moleculer schemas. Core's `ServiceSchema` lets `this.anything.at.all()` compile and cannot see what
@@ -92,7 +92,7 @@ export async function callAction<Name extends ActionName>(
   options: { timeout?: number; meta?: CallMeta } = {},
 ): Promise<Actions[Name]["result"]> {
   if (faults.armed) await passPoint(`call.${action}.before-send`);
-  const result = await caller.call(action, params, options);
+  const result = await asWork(action, () => caller.call(action, params, options));
   if (faults.armed) await passPoint(`call.${action}.after-reply`);
   return result as Actions[Name]["result"];
 }

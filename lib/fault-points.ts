@@ -1,4 +1,5 @@
-import { appendFileSync } from "node:fs";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { appendFileSync, existsSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
 /**
@@ -46,27 +47,50 @@ export function parseFaults(text: string): readonly Fault[] | undefined {
   return parsed;
 }
 
+export interface FaultFiles {
+  /** Gets each point's name at its first passage. */
+  readonly log?: string;
+  /** Nothing counts, strikes or is noted while this file is missing; each time it appears, counting begins anew. */
+  readonly gate?: string;
+}
+
 let armed: readonly Fault[] = [];
-let logFile: string | undefined;
+let files: FaultFiles = {};
 const passages = new Map<string, number>();
 
-/** Arms these faults in place of the earlier ones; a log file gets each point's name at its first passage. */
-export function armFaults(wanted: readonly Fault[], log?: string): void {
+/** Arms these faults in place of the earlier ones. */
+export function armFaults(wanted: readonly Fault[], given: FaultFiles = {}): void {
   armed = wanted;
-  logFile = log;
+  files = given;
   passages.clear();
-  faults.armed = wanted.length > 0 || log !== undefined;
+  faults.armed = wanted.length > 0 || given.log !== undefined;
+}
+
+const work = new AsyncLocalStorage<string>();
+
+/**
+ * Names what `run` writes: the points of its transactions begin with this name. Batches, loops and calls are named, the
+ * innermost one counts. Costs nothing while nothing is armed.
+ */
+export function asWork<Result>(name: string, run: () => Result): Result {
+  return faults.armed ? work.run(name, run) : run();
+}
+
+/** Passes the point of a commit, by the work it belongs to, or else by its database. @throws FaultInjectedError */
+export function passCommit(database: string, statement: string, side: "before" | "after"): Promise<void> {
+  return passPoint(`${work.getStore() ?? database}.${statement}.${side}-commit`);
 }
 
 /** Passes a point: notes it, and suffers what is armed there. @throws FaultInjectedError */
 export async function passPoint(name: string): Promise<void> {
   if (!faults.armed) return;
-  // A database's name has spaces; in a setting they would be in the way.
+  if (files.gate !== undefined && !existsSync(files.gate)) return passages.clear();
+  // Names of loops and databases have spaces; in a setting they would be in the way.
   const point = name.replaceAll(" ", "-");
   const passage = (passages.get(point) ?? 0) + 1;
   passages.set(point, passage);
   // Synchronous: a point that kills must have been noted before.
-  if (passage === 1 && logFile !== undefined) appendFileSync(logFile, `${point}\n`);
+  if (passage === 1 && files.log !== undefined) appendFileSync(files.log, `${point}\n`);
   const fault = armed.find((one) => one.point === point && one.passage === passage);
   if (fault === undefined) return;
   if (fault.action.kind === "kill") process.kill(process.pid, "SIGKILL");
