@@ -1,64 +1,26 @@
 import { randomUUID } from "node:crypto";
-import { ServiceBroker } from "moleculer";
-import { type Database, withTransaction } from "../../lib/database.ts";
-import { type DomainEvent, EVENTS } from "../../lib/events.ts";
-import { metricsOf } from "../../lib/metrics.ts";
-import { appendEvents } from "../../mixins/outbox.store.ts";
-import { type CommandContext, carryOut, draftOrders } from "../../services/order/order.commands.ts";
+import { withTransaction } from "../../lib/database.ts";
+import type { DomainEvent } from "../../lib/events.ts";
 import { expireOrders } from "../../services/order/order.expiry.ts";
-import type { OrderCommand } from "../../services/order/order.ts";
-import { run, useServer } from "../support/service-database.ts";
+import { useServer } from "../support/service-database.ts";
+import { openCommands } from "./order-commands.world.ts";
 
 /** What becomes of an order whose reservation has expired, on a real PostgreSQL. */
 
 const server = useServer();
 
 async function openOrders() {
-  const { url, open } = await server.fresh("order");
-  const database: Database = open();
-  const broker = new ServiceBroker({ logger: false });
-  const context: CommandContext = {
-    database,
-    metrics: metricsOf(broker),
-    logger: broker.logger,
-    enqueueEvents: (tx, events) =>
-      appendEvents(
-        tx,
-        events.map((event) => ({ ...event, ...EVENTS[event.type] })),
-      ),
-  };
+  const world = await openCommands(server);
   return {
-    /** A new order, after these commands. */
-    async order(...commands: readonly OrderCommand[]) {
-      const orderId = randomUUID();
-      const items = [{ productId: randomUUID(), sku: "sku", quantity: 2, priceMinor: 100 }];
-      const [customerId, sagaId] = [randomUUID(), randomUUID()];
-      const params = { orderId, sagaId, customerId, items, totalMinor: 200, currency: "EUR" };
-      await draftOrders(context, [{ params, correlationId: "test" }]);
-      for (const command of commands) {
-        await carryOut(context, command, [{ params: { orderId }, correlationId: "test" }]);
-      }
-      return orderId;
-    },
+    ...world,
     released: (reason: string, ...orderIds: readonly string[]) =>
-      withTransaction(database, (tx) =>
+      withTransaction(world.database, (tx) =>
         expireOrders(
           tx,
-          context,
+          world.context,
           orderIds.map((orderId) => stockReleased(orderId, reason)),
         ),
       ),
-    async of(orderId: string) {
-      const [order] = await run<{ status: string; reason_code: string | null }>(
-        url,
-        `select status, reason_code from orders where id = '${orderId}'`,
-      );
-      const told = await run<{ event_type: string }>(
-        url,
-        `select event_type from outbox_events where aggregate_id = '${orderId}' and event_type = 'ORDER_CANCELLED'`,
-      );
-      return { status: order?.status, reason: order?.reason_code ?? undefined, told: told.length };
-    },
   };
 }
 
