@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import {
+  cancel,
   created,
+  orderIs,
   orderOf,
   paid,
   paymentIs,
@@ -166,6 +168,23 @@ export function coordinators(shared: () => Shared): void {
     await expect(reservation(system, orderId)).resolves.toBe("HELD");
     await ask(system, `/products/stock/cancel/${orderId}`);
     await expect(settled(system, orderId)).resolves.toMatchObject({ state: "CONFIRMED" });
+  });
+
+  test("holds the stock of an order that is cancelled meanwhile: it comes back when the hold ends", async () => {
+    const { system } = shared();
+    const lines = await threeLines(system);
+    const before = await stocks(system, lines);
+    const { orderId } = await created(system, lines);
+    await ask(system, "/products/stock/try", { orderId, items: lines });
+    expect(await cancel(system, orderId)).toMatchObject({ status: 202 });
+    await until("the release has met the hold", async () => {
+      const asked = "select 1 from order_reservations where order_id = $1 and release_asked is not null";
+      return (await system.sql("product", asked, [orderId])).length === 1;
+    });
+    await expect(orderOf(system, orderId)).resolves.toMatchObject({ status: "cancelling" });
+    await ask(system, `/products/stock/cancel/${orderId}`);
+    await orderIs(system, orderId, "cancelled");
+    await expect(stocks(system, lines)).resolves.toEqual(before);
   });
 
   test("that is never heard of again loses its hold; one that has decided to confirm keeps it", async () => {
