@@ -190,5 +190,5 @@ function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | un
 
 function count(metrics: Metrics, command: OrderCommand, orders: number): void {
   if (command === "confirm") metrics.ordersConfirmed(orders);
-  if (command === "cancel" || command === "expire") metrics.ordersCancelled(orders);
+  if (moveOf(command).to === "cancelled") metrics.ordersCancelled(orders);
 }
