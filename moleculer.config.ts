@@ -2,6 +2,7 @@ import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
 import { type Config, config } from "./lib/config.ts";
 import { drain } from "./lib/drain.ts";
+import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 
@@ -69,4 +70,6 @@ function transport({ TRANSPORTER: url }: Config): BrokerOptions["transporter"] {
   return { type: "NATS", options: url.startsWith("tls:") ? { ...options, tls: {} } : options };
 }
 
+const { FAULT_POINTS, FAULT_POINTS_LOG: log, FAULT_POINTS_GATE: gate } = config();
+armFaults(FAULT_POINTS, { log, gate });
 export default brokerOptions(config());

@@ -74,7 +74,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   return {
     demo,
     dataDir,
-    urlOf: (database) => server.replace(/[^/]+$/, database),
+    urlOf: (database) => Object.assign(new URL(server), { pathname: `/${database}` }).href,
     postgresPid: Number(
       readFileSync(join(dataDir, "postgres/cluster/postmaster.pid"), "utf8").split("\n")[0],
     ),

@@ -1,4 +1,5 @@
 import { factsOf, OverloadedError } from "./errors.ts";
+import { asWork } from "./fault-points.ts";
 
 export interface BatcherOptions<Item, Result> {
   readonly name: string;
@@ -44,7 +45,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       running += 1;
       sizes.batches += 1;
       sizes.items += batch.length;
-      void runBatch(run, batch).finally(() => {
+      void asWork(options.name, () => runBatch(run, batch)).finally(() => {
         running -= 1;
         if (queue.length > 0) schedule();
       });

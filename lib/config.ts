@@ -1,3 +1,5 @@
+import { type Fault, parseFaults } from "./fault-points.ts";
+
 /**
  * Every setting of Holdfast: its name in the environment, how it is read, its default and what it is for.
  * Read once; a wrong value stops the start with one line that names the setting.
@@ -203,6 +205,14 @@ export const SETTINGS = {
   STRIPE_SECRET_KEY: optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe."),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
+  FAULT_POINTS: define<readonly Fault[]>({
+    read: parseFaults,
+    expected: "a comma-separated list of point=kill|throw|pause:ms, each with @passage or without",
+    fallback: [],
+    about: "For tests: where this process ends, fails or waits.",
+  }),
+  FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
+  FAULT_POINTS_GATE: optional("For tests: while this file is missing, no fault point does anything."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),

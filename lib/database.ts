@@ -1,12 +1,15 @@
 import type { Duplex } from "node:stream";
 import pg from "pg";
 import { CommitOutcomeUnknownError, DatabaseUnavailableError } from "./errors.ts";
+import { faults, passCommit } from "./fault-points.ts";
 import type { Statement } from "./statement.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
   /** Shown in pg_stat_activity. */
   readonly name: string;
+  /** Its name in fault points, where `name` is another one in each process. */
+  readonly place?: string;
   readonly connectionsMax?: number;
   readonly statementTimeoutMs?: number;
   readonly lockTimeoutMs?: number;
@@ -34,6 +37,8 @@ export interface DatabaseCounters {
 
 export interface Database {
   readonly name: string;
+  /** Its name in fault points. */
+  readonly place: string;
   readonly pool: pg.Pool;
   readonly counters: DatabaseCounters;
   onHookError(error: unknown): void;
@@ -84,11 +89,13 @@ export function openDatabase(options: DatabaseOptions): Database {
     pipeline: true,
   };
   const pool = new pg.Pool(config);
+  const { name, place = name } = options;
   // An idle client whose server goes away emits here; the pool drops it and the next query reports the outage.
   pool.on("error", () => undefined);
   let closing: Promise<void> | undefined;
   return {
-    name: options.name,
+    name,
+    place,
     pool,
     counters,
     onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
@@ -96,10 +103,12 @@ export function openDatabase(options: DatabaseOptions): Database {
       counters.statements += 1;
       counters.commits += 1;
       try {
+        if (faults.armed) await passCommit(place, statement.name, "before");
         const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
+        if (faults.armed) await passCommit(place, statement.name, "after");
         return result.rows as Row[];
       } catch (error) {
-        throw asDatabaseError(error, options.name);
+        throw asDatabaseError(error, name);
       }
     },
     close() {
@@ -145,7 +154,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   const { counters } = database;
   const sent: Promise<unknown>[] = [];
   const hooks: (() => void)[] = [];
+  // A transaction is named by its last statement.
+  let last = "empty";
   const run = (statement: Statement, values: readonly unknown[] = []) => {
+    last = statement.name;
     counters.statements += 1;
     gather(client);
     return client.query({ name: statement.name, text: statement.text, values: [...values] });
@@ -176,6 +188,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     const result = await work(tx);
     // Nothing was committed by a connection that ended before it heard of COMMIT.
     if (broken) throw broken;
+    if (faults.armed) await passCommit(database.place, last, "before");
     const commit = client.query("commit");
     track(commit);
     outcomeOpen = true;
@@ -184,6 +197,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
+    if (faults.armed) await passCommit(database.place, last, "after");
     runHooks(database, hooks);
     return result;
   } catch (error) {
@@ -215,8 +229,6 @@ function runHooks(database: Database, hooks: readonly (() => void)[]): void {
   }
 }
 
-// Not by `instanceof Error`: Node's own connection errors are of another realm than code that runs in a vm, as
-// under jest, and an outage would then look like a bug.
 /** What one tick sends leaves in one write: a system call for each statement was a sixth of the process' time. */
 function gather(client: pg.PoolClient): void {
   const { stream } = (client as pg.PoolClient & { connection: { stream: Duplex } }).connection;
@@ -224,6 +236,8 @@ function gather(client: pg.PoolClient): void {
   process.nextTick(() => stream.uncork());
 }
 
+// Not by `instanceof Error`: Node's own connection errors are of another realm than code that runs in a vm, as
+// under jest, and an outage would then look like a bug.
 function codeOf(error: unknown): string {
   return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 }

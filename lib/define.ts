@@ -7,6 +7,7 @@ import type {
   ServiceSettingSchema,
 } from "moleculer";
 import type { ActionName, Actions } from "./contracts.ts";
+import { asWork, faults, passPoint } from "./fault-points.ts";
 
 /**
  * Typed Moleculer schemas. Core's `ServiceSchema` lets `this.anything.at.all()` compile and cannot see what
@@ -90,5 +91,8 @@ export async function callAction<Name extends ActionName>(
   params: Actions[Name]["params"],
   options: { timeout?: number; meta?: CallMeta } = {},
 ): Promise<Actions[Name]["result"]> {
-  return (await caller.call(action, params, options)) as Actions[Name]["result"];
+  if (faults.armed) await passPoint(`call.${action}.before-send`);
+  const result = await asWork(action, () => caller.call(action, params, options));
+  if (faults.armed) await passPoint(`call.${action}.after-reply`);
+  return result as Actions[Name]["result"];
 }

@@ -1,3 +1,5 @@
+import { asWork } from "./fault-points.ts";
+
 export interface PollerOptions {
   readonly name: string;
   readonly intervalMs: number;
@@ -29,7 +31,7 @@ export function createPoller(options: PollerOptions): Poller {
   let failures = 0;
 
   // A run that throws at once must fail as late as any other: not before its pass is noted as under way.
-  const run = async () => options.run();
+  const run = async () => asWork(options.name, options.run);
   const pass = async () => {
     try {
       let more = true;

@@ -1,6 +1,7 @@
 import { type Config, databaseUrl } from "../config.ts";
 import type { Bus } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
+import { withFaultPoints } from "./fault-bus.ts";
 import { createKafkaBus } from "./kafka-bus.ts";
 import { createPostgresBus } from "./postgres-bus.ts";
 
@@ -15,7 +16,7 @@ export interface OpenBusOptions {
 export function openBus(config: Config, options: OpenBusOptions = {}): Bus {
   if (config.KAFKA_BROKERS !== undefined) {
     const brokers = config.KAFKA_BROKERS.split(",").map((broker) => broker.trim());
-    return createKafkaBus({ brokers, ...options });
+    return withFaultPoints(createKafkaBus({ brokers, ...options }));
   }
-  return createPostgresBus({ url: databaseUrl(config, "bus"), ...options });
+  return withFaultPoints(createPostgresBus({ url: databaseUrl(config, "bus"), ...options }));
 }

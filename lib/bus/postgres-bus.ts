@@ -43,12 +43,13 @@ const CHARACTERS_MAX = 4_000_000;
  */
 export function createPostgresBus(options: PostgresBusOptions): Bus {
   const { url, clientId = "holdfast", logger = silentLogger } = options;
-  const publisher = openDatabase({ url, name: `${clientId} bus`, connectionsMax: 2 });
+  const publisher = openDatabase({ url, name: `${clientId} bus`, place: "bus", connectionsMax: 2 });
   // A position or a lease that a crash of PostgreSQL forgets means a redelivery, which consumers survive anyway:
   // their commits need not wait for the disk.
   const consumer = openDatabase({
     url,
     name: `${clientId} bus consumer`,
+    place: "bus consumer",
     connectionsMax: 6,
     settings: { synchronous_commit: "off" },
   });

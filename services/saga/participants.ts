@@ -1,6 +1,7 @@
 import type { Logger, ServiceBroker } from "moleculer";
 import type { CallEffect, Instance, Reply } from "../../engine/protocol.ts";
 import { factsOf } from "../../lib/errors.ts";
+import { asWork, faults, passPoint } from "../../lib/fault-points.ts";
 import { log, type Subject } from "../../lib/logging.ts";
 
 /** An instance that is about an order. */
@@ -20,10 +21,12 @@ export async function callParticipant(
   effect: CallEffect,
 ): Promise<Reply> {
   try {
-    const result = await broker.call(effect.action, effect.params, {
-      timeout: effect.timeoutMs,
-      meta: { correlationId: instance.correlationId, sagaId: instance.id },
-    });
+    if (faults.armed) await passPoint(`call.${effect.action}.before-send`);
+    const meta = { correlationId: instance.correlationId, sagaId: instance.id };
+    const result = await asWork(effect.action, () =>
+      broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta }),
+    );
+    if (faults.armed) await passPoint(`call.${effect.action}.after-reply`);
     return { ok: true, result };
   } catch (error) {
     const facts = factsOf(error);

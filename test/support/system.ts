@@ -12,7 +12,7 @@ import { until } from "./until.ts";
 
 /** "embedded": one process and PostgreSQL. "stack": a process per service, PostgreSQL, NATS and Apache Kafka. */
 export type Mode = "embedded" | "stack";
-export type SystemDatabase = "order" | "product" | "customer" | "saga" | "bus";
+export type SystemDatabase = "order" | "product" | "payment" | "customer" | "saga" | "bus";
 
 export interface SystemOptions {
   readonly mode: Mode;
@@ -63,9 +63,9 @@ export class System {
     this.#process = this.#launch();
   }
 
-  #launch(): DemoProcess {
+  #launch(env: NodeJS.ProcessEnv = {}): DemoProcess {
     const script = this.mode === "embedded" ? "start.ts" : "stack.ts";
-    const launched = startDemo({ command: [script], dataDir: this.dataDir, env: this.#env });
+    const launched = startDemo({ command: [script], dataDir: this.dataDir, env: { ...this.#env, ...env } });
     this.#outputs.push(launched.output);
     return launched;
   }
@@ -141,11 +141,16 @@ export class System {
     if (pid === undefined || pid === 0) throw new Error(`there is no process ${name}`);
     process.kill(pid, signal);
     await until(`${name} is gone`, () => !exists(pid), { timeoutMs: goneMsMax });
-    if (this.mode === "stack") return;
-    await this.#process.ended();
+    if (this.mode === "embedded") await this.died();
+  }
+
+  /** Waits for the end of its one process, whoever brought it about; answers its exit code or signal. */
+  async died(): Promise<number | NodeJS.Signals> {
+    const code = await this.#process.ended();
     // What a killed process says of itself no longer holds: its ports may be another program's by now.
     rmSync(join(this.dataDir, "demo.json"), { force: true });
     this.#demo = undefined;
+    return code;
   }
 
   /** The next process under that name, once the demo file tells of it. */
@@ -160,9 +165,12 @@ export class System {
     );
   }
 
-  /** After its one process was killed: begins a new start on the same data, without waiting until it is ready. */
-  relaunch(): void {
-    this.#process = this.#launch();
+  /**
+   * After its one process was killed: begins a new start on the same data, without waiting until it is ready. These
+   * settings, on top of the system's own, hold for that process.
+   */
+  relaunch(env?: NodeJS.ProcessEnv): void {
+    this.#process = this.#launch(env);
   }
 
   async restart(): Promise<void> {

@@ -1,0 +1,99 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { appendFileSync, existsSync } from "node:fs";
+import { setTimeout as wait } from "node:timers/promises";
+
+/**
+ * Named places at which a test may end, delay or fail this process. Off unless FAULT_POINTS or FAULT_POINTS_LOG is
+ * set; then whoever passes a place pays for one boolean: `if (faults.armed) await passPoint("…")`.
+ */
+export type FaultAction =
+  | { readonly kind: "kill" }
+  | { readonly kind: "pause"; readonly ms: number }
+  | { readonly kind: "throw" };
+
+export interface Fault {
+  readonly point: string;
+  readonly action: FaultAction;
+  /** Which passage of the point it strikes, from 1; each strikes once. */
+  readonly passage: number;
+}
+
+export class FaultInjectedError extends Error {
+  /** Read by factsOf, as on Moleculer's own errors. */
+  readonly code = 503;
+  readonly type = "FAULT_INJECTED";
+  readonly retryable = true;
+  constructor(point: string) {
+    super(`fault injected at ${point}`);
+    this.name = "FaultInjectedError";
+  }
+}
+
+/** Read on hot paths: false means that no point does anything. */
+export const faults = { armed: false };
+
+const FAULT = /^([\w.-]+)=(?:(kill|throw)|pause:(\d{1,6}))(?:@([1-9]\d{0,8}))?$/;
+
+/** Reads `point=kill@2,point=pause:500,point=throw`; undefined when any part of it cannot be read. */
+export function parseFaults(text: string): readonly Fault[] | undefined {
+  const parsed: Fault[] = [];
+  for (const part of text.split(",")) {
+    const [, point, kind, ms, passage] = FAULT.exec(part.trim()) ?? [];
+    if (point === undefined) return undefined;
+    const action: FaultAction =
+      kind === "kill" || kind === "throw" ? { kind } : { kind: "pause", ms: Number(ms) };
+    parsed.push({ point, action, passage: Number(passage ?? 1) });
+  }
+  return parsed;
+}
+
+export interface FaultFiles {
+  /** Gets each point's name at its first passage. */
+  readonly log?: string;
+  /** Nothing counts, strikes or is noted while this file is missing; each time it appears, counting begins anew. */
+  readonly gate?: string;
+}
+
+let armed: readonly Fault[] = [];
+let files: FaultFiles = {};
+const passages = new Map<string, number>();
+
+/** Arms these faults in place of the earlier ones. */
+export function armFaults(wanted: readonly Fault[], given: FaultFiles = {}): void {
+  armed = wanted;
+  files = given;
+  passages.clear();
+  faults.armed = wanted.length > 0 || given.log !== undefined;
+}
+
+const work = new AsyncLocalStorage<string>();
+
+/**
+ * Names what `run` writes: the points of its transactions begin with this name. Batches, loops and calls are named, the
+ * innermost one counts. Costs nothing while nothing is armed.
+ */
+export function asWork<Result>(name: string, run: () => Result): Result {
+  return faults.armed ? work.run(name, run) : run();
+}
+
+/** Passes the point of a commit, by the work it belongs to, or else by its database. @throws FaultInjectedError */
+export function passCommit(database: string, statement: string, side: "before" | "after"): Promise<void> {
+  return passPoint(`${work.getStore() ?? database}.${statement}.${side}-commit`);
+}
+
+/** Passes a point: notes it, and suffers what is armed there. @throws FaultInjectedError */
+export async function passPoint(name: string): Promise<void> {
+  if (!faults.armed) return;
+  if (files.gate !== undefined && !existsSync(files.gate)) return passages.clear();
+  // Names of loops and databases have spaces; in a setting they would be in the way.
+  const point = name.replaceAll(" ", "-");
+  const passage = (passages.get(point) ?? 0) + 1;
+  passages.set(point, passage);
+  // Synchronous: a point that kills must have been noted before.
+  if (passage === 1 && files.log !== undefined) appendFileSync(files.log, `${point}\n`);
+  const fault = armed.find((one) => one.point === point && one.passage === passage);
+  if (fault === undefined) return;
+  if (fault.action.kind === "kill") process.kill(process.pid, "SIGKILL");
+  if (fault.action.kind === "throw") throw new FaultInjectedError(point);
+  if (fault.action.kind === "pause") await wait(fault.action.ms);
+}

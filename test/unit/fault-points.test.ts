@@ -1,0 +1,68 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadConfig } from "../../lib/config.ts";
+import { armFaults, asWork, faults, parseFaults, passCommit, passPoint } from "../../lib/fault-points.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "holdfast-faults-"));
+
+afterEach(() => armFaults([]));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+test("faults are read with their action and passage", () => {
+  expect(parseFaults("a.b=kill@2, c=pause:5,d=throw")).toEqual([
+    { point: "a.b", action: { kind: "kill" }, passage: 2 },
+    { point: "c", action: { kind: "pause", ms: 5 }, passage: 1 },
+    { point: "d", action: { kind: "throw" }, passage: 1 },
+  ]);
+});
+
+test.each(["x", "x=die", "x=kill@0", "x=pause", "x=kill,", "=kill"])("%s stops the start", (given) => {
+  expect(() => loadConfig({ FAULT_POINTS: given })).toThrow(/^FAULT_POINTS: /);
+});
+
+test("without a setting nothing is armed", async () => {
+  armFaults(loadConfig({}).FAULT_POINTS);
+  expect(faults.armed).toBe(false);
+  await passPoint("anywhere");
+});
+
+test("a fault strikes at its passage, and once", async () => {
+  armFaults(parseFaults("here=throw@2") ?? []);
+  await passPoint("here");
+  await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+  await passPoint("here");
+});
+
+test("the log names each point once", async () => {
+  const log = join(folder, "points");
+  armFaults([], { log });
+  for (const point of ["a", "b", "a"]) await passPoint(point);
+  expect(readFileSync(log, "utf8")).toBe("a\nb\n");
+});
+
+test("before its gate is open, a point neither counts nor strikes nor is noted", async () => {
+  const [log, gate] = [join(folder, "gated"), join(folder, "gate")];
+  armFaults(parseFaults("here=throw@2") ?? [], { log, gate });
+  for (let passage = 0; passage < 3; passage += 1) await passPoint("here");
+  expect(existsSync(log)).toBe(false);
+  writeFileSync(gate, "");
+  await passPoint("here");
+  await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+  expect(readFileSync(log, "utf8")).toBe("here\n");
+});
+
+test("a name with spaces is armed and logged with dashes", async () => {
+  const log = join(folder, "dashes");
+  armFaults(parseFaults("holdfast-order.save=throw") ?? [], { log });
+  await expect(passPoint("holdfast order.save")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+  expect(readFileSync(log, "utf8")).toBe("holdfast-order.save\n");
+});
+
+test("a commit is named by the innermost work, or else by its database", async () => {
+  const log = join(folder, "commits");
+  armFaults([], { log });
+  await passCommit("holdfast order", "save", "before");
+  await asWork("a loop", () => asWork("a.batch", () => passCommit("holdfast order", "save", "after")));
+  expect(readFileSync(log, "utf8")).toBe("holdfast-order.save.before-commit\na.batch.save.after-commit\n");
+});
