@@ -170,6 +170,8 @@ export const SETTINGS = {
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
   RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
   EXPIRY_POLL_MS: integer(5_000, 100, 600_000, "How often expired reservations are looked for."),
+  STALE_DRAFT_MINUTES: integer(15, 1, 10_080, "A draft this old whose saga is not live is cancelled."),
+  STALE_DRAFT_POLL_MS: integer(60_000, 100, 3_600_000, "How often stale drafts are looked for."),
   TCC_CALL_TIMEOUT_MS: integer(5_000, 100, 60_000, "Longest wait for one try, confirm or cancel."),
   STOCK_REPLY_TIMEOUT_MS: integer(
     30_000,

@@ -300,6 +300,8 @@ export interface Actions {
   "saga.createOrder": { params: CreateOrderParams; result: IdempotentAnswer<CreateOrderAnswer> };
   /** `waitMs`: answer only when the saga has ended, at the latest after this time. */
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
+  /** Which of these sagas have not ended; one that is not known is not live. */
+  "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

@@ -109,24 +109,55 @@ export async function cancelOrders(
   items: readonly Traced<Move>[],
 ): Promise<(Moved | Error)[]> {
   return withTransaction(context.database, async (tx) => {
-    const results = await carryOutIn(tx, context, "cancel", items);
-    const missing = items.filter((_, index) => results[index] instanceof NotFoundError);
-    if (missing.length === 0) return results;
-    holdDrafts(tx);
-    const again = await carryOutIn(tx, context, "cancel", missing);
-    const never = missing.filter((_, index) => again[index] instanceof NotFoundError);
-    const buried = new Set(never.map(({ params }) => params.orderId));
-    buryOrders(tx, [...buried]);
-    const second = new Map(missing.map(({ params: { orderId } }, index) => [orderId, again[index]]));
-    return items.map(({ params: { orderId } }, index) => {
-      const result = second.get(orderId) ?? results[index] ?? new NotFoundError("order", orderId);
-      return buried.has(orderId) ? { orderId, status: "cancelled" } : result;
+    const first = await carryOutIn(tx, context, "cancel", items);
+    const results = await onceMore(items, first, isMissing, (missing) => {
+      holdDrafts(tx);
+      return carryOutIn(tx, context, "cancel", missing);
     });
+    const never = items.filter((_, index) => isMissing(results[index]));
+    if (never.length > 0)
+      buryOrders(
+        tx,
+        never.map(({ params }) => params.orderId),
+      );
+    return results.map((result, index) =>
+      isMissing(result) ? { orderId: items[index]?.params.orderId ?? "", status: "cancelled" } : result,
+    );
   });
+}
+
+const isMissing = (result: unknown) => result instanceof NotFoundError;
+
+/** Runs those items again whose results ask for it; the others keep theirs. */
+async function onceMore(
+  items: readonly Traced<Move>[],
+  results: readonly (Moved | Error)[],
+  isOpen: (result: Moved | Error | undefined) => boolean,
+  run: (open: readonly Traced<Move>[]) => Promise<readonly (Moved | Error)[]>,
+): Promise<(Moved | Error)[]> {
+  const open = items.filter((_, index) => isOpen(results[index]));
+  if (open.length === 0) return [...results];
+  const second = await run(open);
+  const byOrder = new Map(open.map(({ params }, index) => [params.orderId, second[index]]));
+  return results.map((result, index) => byOrder.get(items[index]?.params.orderId ?? "") ?? result);
 }
 
 /** Moves what may move, tells of it, and sorts the rest into repetitions and conflicts. */
 export async function carryOutIn(
+  tx: Tx,
+  context: CommandContext,
+  command: OrderCommand,
+  items: readonly Traced<Move>[],
+): Promise<(Moved | Error)[]> {
+  const { from } = moveOf(command);
+  // An order may come to where this command takes it between the move and the look at what did not move.
+  const cameBetween = (result: Moved | Error | undefined) =>
+    result instanceof StateConflictError && from.some((status) => status === result.data?.status);
+  const first = await moveThose(tx, context, command, items);
+  return onceMore(items, first, cameBetween, (open) => moveThose(tx, context, command, open));
+}
+
+async function moveThose(
   tx: Tx,
   { enqueueEvents, metrics, logger }: CommandContext,
   command: OrderCommand,
@@ -190,5 +221,5 @@ function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | un
 
 function count(metrics: Metrics, command: OrderCommand, orders: number): void {
   if (command === "confirm") metrics.ordersConfirmed(orders);
-  if (command === "cancel" || command === "expire") metrics.ordersCancelled(orders);
+  if (moveOf(command).to === "cancelled") metrics.ordersCancelled(orders);
 }

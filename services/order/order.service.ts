@@ -6,9 +6,11 @@ import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
+import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
+import { createPoller, type Poller } from "../../lib/poller.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
@@ -30,6 +32,7 @@ import { type PaymentRequest, payOrders } from "./order.payment.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 import { findOrders, type OrderLookup } from "./order-view.store.ts";
+import { createStaleDrafts } from "./stale-drafts.ts";
 
 type Draft = Actions["order.draft"];
 type RequestCancellation = Actions["order.requestCancellation"];
@@ -40,6 +43,7 @@ interface OrderVars {
   requestCancellation: Batcher<Traced<RequestCancellation["params"]>, RequestCancellation["result"]>;
   pay: Readonly<Record<TccOp, Batcher<PaymentRequest, Moved>>>;
   find: Batcher<OrderLookup, OrderView | undefined>;
+  staleDrafts: Poller;
 }
 
 const NEWEST_FIRST = "-id";
@@ -104,6 +108,20 @@ export default defineService<OrderVars>()({
       sizeMax,
       run: (lookups) => findOrders(this.database, lookups),
     });
+    const { STALE_DRAFT_MINUTES: minutes, STALE_DRAFT_POLL_MS: intervalMs } = config();
+    const drafts = createStaleDrafts(context, this.broker, minutes);
+    this.staleDrafts = createPoller({
+      name: "stale drafts",
+      intervalMs,
+      run: () => drafts.settle(),
+      onError: (err) => log(this.logger, {}).warn("stale drafts will be looked for again", { err }),
+    });
+  },
+  async started() {
+    this.staleDrafts.start();
+  },
+  async stopped() {
+    await this.staleDrafts.stop();
   },
   actions: {
     /** Drafts an order with its prices; once per orderId. @throws ORDER_STATE_CONFLICT it was cancelled meanwhile */

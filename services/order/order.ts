@@ -13,7 +13,8 @@ export type OrderCommand =
   | "complete"
   | "requestCancellation"
   | "cancel"
-  | "expire";
+  | "expire"
+  | "abandon";
 
 export type OrderEvent = Exclude<Extract<EventType, `ORDER_${string}`>, "ORDER_CREATED">;
 
@@ -50,6 +51,8 @@ const MOVES: Readonly<Record<OrderCommand, OrderMove>> = {
   // Nobody paid in time: its stock is for others again. A draft too: confirmed afterwards it would have no stock, so
   // that its saga, which an outage held up, is refused the confirmation and undoes what is left.
   expire: { from: ["draft", "created"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
+  // A draft whose saga has ended, or never was.
+  abandon: { from: ["draft"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
 };
 
 export function moveOf(command: OrderCommand): OrderMove {

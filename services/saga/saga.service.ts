@@ -194,6 +194,14 @@ export default defineService<SagaVars>()({
         return sagaView(await this.visible(sagaId, customerId));
       },
     },
+    /** Those of these sagas that have not ended. */
+    live: {
+      params: { $$strict: true, sagaIds: { type: "array", max: 1_000, items: uuid } },
+      async handler(ctx: ActionContext<"saga.live">) {
+        const sagas = await findSagas(this.database, ctx.params.sagaIds);
+        return { live: sagas.filter((saga) => !this.protocol.hasEnded(saga)).map(({ id }) => id) };
+      },
+    },
     /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
     order: {
       params: { $$strict: true, orderId: uuid, customerId: viewer },

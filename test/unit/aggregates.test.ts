@@ -28,6 +28,7 @@ const EXPECTED: Readonly<Record<OrderCommand, readonly string[]>> = {
   requestCancellation: ["no", ">cancelling", "no", ">cancelling", "no", "no", "again", "no"],
   cancel: [">cancelled", "no", "no", "no", "no", "no", ">cancelled", "again"],
   expire: [">cancelled", ">cancelled", "no", "no", "no", "no", "no", "again"],
+  abandon: [">cancelled", "no", "no", "no", "no", "no", "no", "again"],
 };
 
 const COMMANDS: readonly OrderCommand[] = [
@@ -40,6 +41,7 @@ const COMMANDS: readonly OrderCommand[] = [
   "requestCancellation",
   "cancel",
   "expire",
+  "abandon",
 ];
 const cases = COMMANDS.flatMap((command) =>
   STATUSES.map((status, index) => [command, status, EXPECTED[command][index] ?? ""] as const),
