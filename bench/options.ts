@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import type { Cell, Variant } from "./load/protocol.ts";
+import type { Cell, FlowKind, Variant } from "./load/protocol.ts";
 
 export interface BenchOptions {
   readonly system: "start" | "stack";
@@ -24,6 +24,8 @@ export const USAGE = `node bench/bench.ts [options]      (npm run bench -- [opti
 What to run:
   --stack              real NATS and Kafka, a process per service (default: npm start's single process)
   --concurrency 1,16   orders in flight, one cell each (default 1,16,64,256)
+  --flow pay           create (default), pay, mixed (70 % create, 20 % pay, 10 % cancel) or several; what is not create
+                       has no floor, and the audit looks at the system afterwards
   --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
   --seconds 10         measured time of a cell
   --warm 3             time before it that is not counted
@@ -47,6 +49,7 @@ const STUDY = { ...DEFAULTS, concurrency: [1, 64] };
 const OPTIONS = {
   stack: { type: "boolean" },
   concurrency: { type: "string" },
+  flow: { type: "string" },
   variants: { type: "string" },
   seconds: { type: "string" },
   warm: { type: "string" },
@@ -77,14 +80,17 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
         : "cells";
   const defaults = values.quick ? QUICK : study === "cells" ? DEFAULTS : STUDY;
   const concurrency = values.concurrency?.split(",").map((one) => positive("concurrency", one));
+  const flows = (values.flow ?? "create").split(",").map(flowOf);
   const variants = (values.variants ?? (study === "cells" ? "uniform,hot" : "uniform"))
     .split(",")
     .map(variantOf);
   return {
     system: values.stack ? "stack" : "start",
     study,
-    cells: variants.flatMap((variant) =>
-      (concurrency ?? defaults.concurrency).map((one) => ({ variant, concurrency: one })),
+    cells: flows.flatMap((flow) =>
+      variants.flatMap((variant) =>
+        (concurrency ?? defaults.concurrency).map((one) => ({ flow, variant, concurrency: one })),
+      ),
     ),
     seconds: positive("seconds", values.seconds, defaults.seconds),
     warmSeconds: positive("warm", values.warm, defaults.warm),
@@ -104,6 +110,12 @@ function positive(name: string, given: string | undefined, fallback?: number): n
   if (value === undefined || !Number.isFinite(value) || value <= 0)
     throw new RangeError(`--${name}: "${given}" is not a number above 0`);
   return value;
+}
+
+function flowOf(name: string): FlowKind {
+  if (name !== "create" && name !== "pay" && name !== "mixed")
+    throw new RangeError(`--flow: there is no flow ${name}`);
+  return name;
 }
 
 function variantOf(name: string): Variant {

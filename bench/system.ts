@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { type DemoFile, readDemoFile } from "../scripts/demo/demo-file.ts";
 import { readClaim } from "../scripts/parts/claim.ts";
 import { guard, type StopStep, unguard } from "../scripts/parts/guard.ts";
-import { exists, lastLine, waitFor } from "../scripts/parts/process.ts";
+import { exists, lastLine, SERVICE_FLAGS, waitFor } from "../scripts/parts/process.ts";
 
 export interface System {
   readonly demo: DemoFile;
@@ -74,7 +74,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   return {
     demo,
     dataDir,
-    urlOf: (database) => server.replace(/[^/]+$/, database),
+    urlOf: (database) => Object.assign(new URL(server), { pathname: `/${database}` }).href,
     postgresPid: Number(
       readFileSync(join(dataDir, "postgres/cluster/postmaster.pid"), "utf8").split("\n")[0],
     ),
@@ -90,7 +90,8 @@ function spawnSystem({ program, dataDir, logLevel, inspect }: SystemOptions, log
     ["PORT", "INTERNAL_PORT", "PG_PORT", "NATS_PORT", "KAFKA_PORT"].map((name) => [name, "auto"]),
   );
   const script = fileURLToPath(new URL(`../scripts/${program}.ts`, import.meta.url));
-  const child = spawn(process.execPath, [...(inspect ? ["--inspect=127.0.0.1:0"] : []), script], {
+  const flags = [...SERVICE_FLAGS, ...(inspect ? ["--inspect=127.0.0.1:0"] : [])];
+  const child = spawn(process.execPath, [...flags, script], {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
     stdio: ["ignore", log, log],
     env: {

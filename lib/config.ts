@@ -74,6 +74,20 @@ const url = (schemes: readonly string[], about: string) =>
     about,
   });
 
+/** Servers of one cluster, comma-separated, all of one scheme: a client is either encrypted or not. */
+const urls = (schemes: readonly string[], about: string) =>
+  define<string | undefined>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      const scheme = schemes.find((one) => found[0]?.startsWith(`${one}://`));
+      const fits = (one: string) => URL.canParse(one) && new URL(one).protocol === `${scheme}:`;
+      return scheme !== undefined && found.every(fits) ? found.join(",") : undefined;
+    },
+    expected: `a comma-separated list of URLs that all begin with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+    fallback: undefined,
+    about,
+  });
+
 const brokers = (about: string) =>
   define<string | undefined>({
     read: (given) => (/^[\w.-]+:\d{1,5}( *, *[\w.-]+:\d{1,5})*$/.test(given) ? given : undefined),
@@ -135,7 +149,7 @@ export const SETTINGS = {
   DATABASE_CONNECTIONS_MAX: integer(8, 2, 200, "Connections of each service to its database."),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(5_000, 100, 600_000, "PostgreSQL ends a statement after this time."),
   DATABASE_LOCK_TIMEOUT_MS: integer(2_000, 50, 600_000, "PostgreSQL ends a wait for a lock after this time."),
-  TRANSPORTER: url(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process."),
+  TRANSPORTER: urls(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process."),
   KAFKA_BROKERS: brokers("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),

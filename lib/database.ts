@@ -15,6 +15,8 @@ export interface DatabaseOptions {
   readonly lockTimeoutMs?: number;
   /** Extra `-c key=value` settings of each connection. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Told of a hook that threw after its transaction had committed; default a warning of the process. */
+  readonly onHookError?: (error: unknown) => void;
 }
 
 /** Runs statements: a transaction, or the database itself (each statement then commits alone). */
@@ -22,7 +24,7 @@ export interface Tx {
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   /** Sends a statement whose rows nobody needs and goes on at once; its error surfaces at commit. */
   send(statement: Statement, values?: readonly unknown[]): void;
-  /** Runs once the transaction has committed, and never otherwise. */
+  /** Runs once the transaction has committed, and never otherwise. What it throws is logged: the commit stands. */
   afterCommit(hook: () => void): void;
 }
 
@@ -39,6 +41,7 @@ export interface Database {
   readonly place: string;
   readonly pool: pg.Pool;
   readonly counters: DatabaseCounters;
+  onHookError(error: unknown): void;
   query<Row>(statement: Statement, values?: readonly unknown[]): Promise<Row[]>;
   close(): Promise<void>;
 }
@@ -95,6 +98,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     place,
     pool,
     counters,
+    onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
     async query<Row>(statement: Statement, values: readonly unknown[] = []) {
       counters.statements += 1;
       counters.commits += 1;
@@ -194,7 +198,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
     if (faults.armed) await passCommit(database.place, last, "after");
-    for (const hook of hooks) hook();
+    runHooks(database, hooks);
     return result;
   } catch (error) {
     // An error that the server itself sent means that COMMIT did not happen; a silent connection means nothing.
@@ -214,8 +218,17 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   }
 }
 
-// Not by `instanceof Error`: Node's own connection errors are of another realm than code that runs in a vm, as
-// under jest, and an outage would then look like a bug.
+/** The transaction has committed: a hook that throws must neither make it look failed nor silence the hooks after it. */
+function runHooks(database: Database, hooks: readonly (() => void)[]): void {
+  for (const hook of hooks) {
+    try {
+      hook();
+    } catch (error) {
+      database.onHookError(error);
+    }
+  }
+}
+
 /** What one tick sends leaves in one write: a system call for each statement was a sixth of the process' time. */
 function gather(client: pg.PoolClient): void {
   const { stream } = (client as pg.PoolClient & { connection: { stream: Duplex } }).connection;
@@ -223,6 +236,8 @@ function gather(client: pg.PoolClient): void {
   process.nextTick(() => stream.uncork());
 }
 
+// Not by `instanceof Error`: Node's own connection errors are of another realm than code that runs in a vm, as
+// under jest, and an outage would then look like a bug.
 function codeOf(error: unknown): string {
   return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 }

@@ -1,6 +1,7 @@
 import { config, type DatabaseName, databaseUrl } from "../lib/config.ts";
 import { type Database, openDatabase, type Tx, withTransaction } from "../lib/database.ts";
 import { defineMixin } from "../lib/define.ts";
+import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { statement } from "../lib/statement.ts";
@@ -27,6 +28,8 @@ export const database = (name: DatabaseName) =>
         connectionsMax: settings.DATABASE_CONNECTIONS_MAX,
         statementTimeoutMs: settings.DATABASE_STATEMENT_TIMEOUT_MS,
         lockTimeoutMs: settings.DATABASE_LOCK_TIMEOUT_MS,
+        onHookError: (err) =>
+          log(this.logger, {}).error("a hook failed after its transaction had committed", { err }),
       });
       metricsOf(this.broker).watchDatabase(name, () => [this.database.counters]);
     },

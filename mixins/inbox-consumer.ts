@@ -131,8 +131,7 @@ async function deadLetter(
           partition,
           offset,
           key: message.key,
-          headers,
-          value: message.value,
+          ...carried(message),
           error: reasonOf(error),
           attempts,
         },
@@ -140,6 +139,25 @@ async function deadLetter(
     ]);
   });
   options.onDeadLetter(message, error);
+}
+
+// A letter holds the message, escaped once more as JSON, beside what is known of it: whole, a message near the bus's
+// limit would be beyond it, and the letter itself could never be published.
+const CARRIED_BYTES_MAX = 256 * 1_024;
+const EXCERPT_CHARACTERS = 1_024;
+
+/** What a letter carries of its message. A large one is cut, and says so; where it stands is in the letter. */
+function carried({ headers, value }: ReceivedMessage) {
+  const bytes = Buffer.byteLength(JSON.stringify({ headers, value }));
+  if (bytes <= CARRIED_BYTES_MAX) return { headers, value };
+  const kept = Object.entries(headers).flatMap(([name, text]) =>
+    text.length <= EXCERPT_CHARACTERS ? [[name, text] as const] : [],
+  );
+  return {
+    headers: Object.fromEntries(kept.slice(0, 64)),
+    value: value.slice(0, EXCERPT_CHARACTERS),
+    truncated: { valueBytes: Buffer.byteLength(value), headers: Object.keys(headers).length },
+  };
 }
 
 function reasonOf(error: unknown) {

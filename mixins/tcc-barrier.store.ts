@@ -85,12 +85,16 @@ export async function passBarrier(
   // A first try has met no row at all: it needs no second look.
   const unsure = op === "try" ? gids.filter((gid) => !entered.has(gid)) : gids;
   const rows = unsure.length > 0 ? await tx.query<BarrierRow>(ROWS, [unsure, branch]) : [];
-  return new Map(
+  const verdicts = new Map(
     gids.map((gid) => {
       const known = rows.filter((row) => row.gid === gid);
       return [gid, verdictOf(op, gid, branch, entered.has(gid), neverTried.has(gid), known)];
     }),
   );
+  // Only its own row: that of an earlier try, still without a reply, is what keeps later ones from running.
+  const own = gids.filter((gid) => entered.has(gid) && verdicts.get(gid)?.kind === "refused");
+  leaveBarrier(tx, branch, op, own);
+  return verdicts;
 }
 
 function verdictOf(
@@ -121,7 +125,7 @@ function refused(error: StateConflictError): Verdict {
   return { kind: "refused", error };
 }
 
-/** Takes back the rows of operations that were refused, so that they leave no trace. */
+/** Takes back the rows of operations that came to nothing, so that they leave no trace. Only for rows just entered. */
 const LEAVE = statement(
   "tcc_leave",
   "delete from tcc_barriers where gid = any($1) and branch = $2 and op = $3 and origin = $3 and reply is null",

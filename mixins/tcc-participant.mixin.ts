@@ -52,7 +52,7 @@ export const tccParticipant = (branch: string) =>
         const entered = [...first.keys()].filter((gid) =>
           ["run", "empty"].includes(verdicts.get(gid)?.kind ?? ""),
         );
-        const failed = [...first.keys()].filter((gid) => answers.get(gid) instanceof Error);
+        const failed = entered.filter((gid) => answers.get(gid) instanceof Error);
         leaveBarrier(tx, branch, op, failed);
         storeReplies(
           tx,

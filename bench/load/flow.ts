@@ -1,7 +1,9 @@
 /** One kind of order, done over and over by the loops of a load process. */
 export interface Flow {
-  /** From the first byte to the confirmed order. @throws when it ends in any other way */
+  /** From the first byte to the end of the flow: an order confirmed, paid or cancelled. @throws when it ends in any other way */
   place(basket: Basket): Promise<Placed>;
+  /** Makes what later calls of `place` use up; only where they do. */
+  prepare?(basket: Basket): Promise<void>;
   /** True when an end was noticed by polling at least once. */
   polled(): boolean;
   close(): Promise<void>;

@@ -31,7 +31,9 @@ function tell(message: FromLoad): void {
 async function run(request: LoadRequest): Promise<LoadResult> {
   if (target === undefined) throw new Error("nothing was opened");
   const flow =
-    target.kind === "api" ? createApiFlow(target) : createFloorFlow(target, request.cell.concurrency);
+    target.kind === "api"
+      ? createApiFlow(target, request.cell.flow)
+      : createFloorFlow(target, request.cell.concurrency);
   try {
     return await measure(flow, target.productIds, request);
   } finally {
@@ -39,11 +41,8 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   }
 }
 
-async function measure(
-  flow: Flow,
-  productIds: readonly string[],
-  { cell, warmSeconds, until }: LoadRequest,
-): Promise<LoadResult> {
+async function measure(flow: Flow, productIds: readonly string[], request: LoadRequest): Promise<LoadResult> {
+  const { cell, warmSeconds, until } = request;
   const finished: FinishedOrder[] = [];
   const latencies: number[] = [];
   const accepts: number[] = [];
@@ -72,6 +71,7 @@ async function measure(
     }
   };
 
+  await prepare(flow, productIds, request);
   const loops = Array.from({ length: cell.concurrency }, (_, index) => loop(index));
   if (warmSeconds > 0) await new Promise((resolve) => setTimeout(resolve, warmSeconds * 1_000));
   phase = "measuring";
@@ -93,6 +93,23 @@ async function measure(
     polled: flow.polled(),
     finished,
   };
+}
+
+/** Orders to be paid: more than the fastest machine seen could pay in the time. */
+const PAYABLE_PER_SECOND = { alone: 300, together: 1_600 };
+
+async function prepare(flow: Flow, productIds: readonly string[], request: LoadRequest): Promise<void> {
+  const { cell, warmSeconds, until } = request;
+  if (cell.flow !== "pay" || flow.prepare === undefined || !("seconds" in until)) return;
+  const rate = PAYABLE_PER_SECOND[cell.concurrency < 16 ? "alone" : "together"];
+  let left = Math.ceil(rate * (warmSeconds + until.seconds));
+  const loop = async (index: number) => {
+    while (left > 0) {
+      left -= 1;
+      await flow.prepare?.(basketOf(cell.variant === "hot", productIds, index));
+    }
+  };
+  await Promise.all(Array.from({ length: 64 }, (_, index) => loop(index)));
 }
 
 function basketOf(hot: boolean, productIds: readonly string[], loop: number): Basket {

@@ -2,7 +2,11 @@
 
 export type Variant = "uniform" | "hot";
 
+/** What an operation is: an order made, an order paid, or 70/20/10 of made, paid, cancelled. */
+export type FlowKind = "create" | "pay" | "mixed";
+
 export interface Cell {
+  readonly flow: FlowKind;
   readonly variant: Variant;
   /** Orders in flight, in a closed loop: the next one begins when one has ended. */
   readonly concurrency: number;

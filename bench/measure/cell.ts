@@ -100,6 +100,6 @@ function measuredOf(
   };
 }
 
-export function nameOf({ variant, concurrency }: Cell): string {
-  return `${variant} c=${concurrency}`;
+export function nameOf({ flow, variant, concurrency }: Cell): string {
+  return `${flow === "create" ? "" : `${flow} `}${variant} c=${concurrency}`;
 }

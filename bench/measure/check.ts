@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import type pg from "pg";
 import { sleep } from "../../scripts/parts/process.ts";
 import { inDatabase } from "../data.ts";
@@ -132,4 +134,13 @@ async function settled(client: pg.Client, rule: Rule, values: string[][], settle
     if (count === 0 || performance.now() >= deadline) return count;
     await sleep(50);
   }
+}
+
+/** `npm run audit` on the system: for flows whose orders end in more than one way. */
+export async function audit({ dataDir }: System): Promise<Violations> {
+  const script = fileURLToPath(new URL("../../scripts/audit.ts", import.meta.url));
+  const env = { ...process.env, DATA_DIR: dataDir };
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { env, encoding: "utf8" });
+  console.log(stdout);
+  return status === 0 ? [] : [`the audit ended with ${status}: ${stderr.slice(0, 500)}`];
 }

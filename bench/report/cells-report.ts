@@ -70,7 +70,7 @@ export function cellsReport(runs: readonly CellRun[]): string {
     ...columns.map(([title]) => title),
   ];
   return [
-    "Speed: POST /api/orders until the order is confirmed; floor: the same rows by plain SQL",
+    "Speed: from the POST until the order is confirmed, paid or cancelled; floor: the same rows by plain SQL",
     table(titles("cell", SPEED), rows(SPEED)),
     "",
     "Costs of one order",

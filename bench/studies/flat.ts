@@ -32,7 +32,7 @@ export async function studyFlat({ options, start, progress }: StudyContext): Pro
   const load = await startLoad(await prepareApi(system));
   const meter = await openMeter(system);
   const tables = await openTableMeter(system);
-  const cell: Cell = { variant: "uniform", concurrency: options.cells[1]?.concurrency ?? 64 };
+  const cell: Cell = { flow: "create", variant: "uniform", concurrency: options.cells[1]?.concurrency ?? 64 };
   const count = Math.max(3, Math.ceil(options.orders / CHUNK));
   const chunks: Chunk[] = [];
   const finished: FinishedOrder[] = [];

@@ -9,6 +9,7 @@ const MOVES = [
   ["draft", "cancelled"],
   ["created", "paying"],
   ["created", "cancelling"],
+  ["created", "cancelled"],
   ["paying", "paid"],
   ["paying", "created"],
   ["paid", "shipping"],

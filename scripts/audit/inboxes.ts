@@ -33,6 +33,12 @@ const GROUPS: readonly Group[] = [
     types: new Set(["REFUND_PAYMENT"]),
     ofSagas: false,
   },
+  {
+    name: "order-service-group",
+    database: "order",
+    types: new Set(["STOCK_RELEASED"]),
+    ofSagas: false,
+  },
 ];
 
 interface InboxRow {

@@ -17,7 +17,8 @@ const ANSWERS = `
 const SAGAS = `
   with answers as materialized (${ANSWERS}),
   shared as (
-    select a.saga_id from answers a group by a.saga_id having count(*) > 1
+    -- The cancellation of a draft is answered with the saga that it turns round, and with no order.
+    select a.saga_id from answers a where a.order_id is not null group by a.saga_id having count(*) > 1
   )
   select format('request %s of %s', a.key, a.subject) as subject,
          case when s.id is null then format('was answered with saga %s, which does not exist', a.saga_id)
@@ -28,7 +29,7 @@ const SAGAS = `
   left join saga_instances s on s.id::text = a.saga_id
   where a.saga_id is not null
     and (s.id is null or a.order_id <> s.business_key::text
-         or (s.saga_type = 'CREATE_ORDER' and a.saga_id in (select saga_id from shared)))`;
+         or (s.saga_type = 'CREATE_ORDER' and a.order_id is not null and a.saga_id in (select saga_id from shared)))`;
 
 const SAGAS_OF_ORDERS = `
   select 'order ' || business_key as subject, format('has %s sagas that create it', count(*)) as problem

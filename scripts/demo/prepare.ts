@@ -9,6 +9,8 @@ import { issueTokens, prepareKeys, type Tokens } from "./tokens.ts";
 export interface Server {
   readonly adminUrl: string;
   urlOf(database: string): string;
+  /** A shorter way for processes on this machine, where there is one. */
+  localUrlOf?(database: string): string;
 }
 
 export interface Prepared {
@@ -34,7 +36,7 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     ...withoutDatabases(process.env),
     LOG_FORMAT: process.env.LOG_FORMAT || (process.stdout.isTTY ? "pretty" : "json"),
     ...options.env,
-    DATABASE_URL: server.urlOf("oms"),
+    DATABASE_URL: (server.localUrlOf ?? server.urlOf)("oms"),
     JWT_KEYS: keys.jwksFile,
     DEMO: "true",
   });
@@ -48,7 +50,8 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   const count = [...done.values()].flat().length;
   if (count > 0) progress(`applied ${count} migrations to ${names.length} databases`);
   await ensureTopics(config);
-  const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, databaseUrl(config, name)]));
+  // For whoever looks from outside: by TCP, which every client understands.
+  const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, server.urlOf(`oms_${name}`)]));
   await seedDemo({ customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") });
   return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import type { ServiceName } from "../../lib/config.ts";
+import { SERVICE_FLAGS } from "../parts/process.ts";
 
 export interface SupervisorOptions {
   readonly services: readonly ServiceName[];
@@ -91,7 +92,7 @@ const isGateway = (child: Child) => child.name === "gateway";
 
 /** In a process group of its own: the terminal's Ctrl+C is for us, who stop the services in good order. */
 function spawnService(name: ServiceName, env: NodeJS.ProcessEnv): ChildProcess {
-  const child = spawn(process.execPath, [serve], {
+  const child = spawn(process.execPath, [...SERVICE_FLAGS, serve], {
     env: { ...env, SERVICES: name },
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "ipc"],

@@ -1,4 +1,4 @@
-import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { blockingFolder, openFolder } from "./account.ts";
 import { draftBeside } from "./draft.ts";
@@ -78,6 +78,9 @@ export function removeStaleLock(cluster: string, marker: string): void {
   const pid = lockPid(cluster);
   if (pid === undefined || !isTaken(pid) || runs(pid, marker)) return;
   rmSync(join(cluster, "postmaster.pid"), { force: true });
+  for (const name of readdirSync(cluster)) {
+    if (/^\.s\.PGSQL\.\d+\.lock$/.test(name)) rmSync(join(cluster, name), { force: true });
+  }
 }
 
 /** Whether the postmaster with this id says that it takes connections (line 8 of postmaster.pid, as pg_ctl reads it). */

@@ -158,6 +158,14 @@ export function nodeProgram(): string {
   return existsSync(installed) ? installed : process.execPath;
 }
 
+/**
+ * How a process of services runs. V8 lets the young generation grow to 3 x 32 MB by default: with 3 x 16 MB the process of
+ * `npm start` stays at 365 MB instead of 445 MB after 100,000 orders, at the same speed (`npm run bench -- --flat`; 3 x
+ * 8 MB: 325 MB, and 16 % of the time in the garbage collector instead of 10 %).
+ * package.json says the same for the programs that hold services themselves.
+ */
+export const SERVICE_FLAGS: readonly string[] = ["--max-semi-space-size=16"];
+
 /** The last line that says something, for a message that fits on one line. */
 export function lastLine(text: string, pattern = /\S/): string {
   const lines = text.split("\n").filter((line) => line.trim() !== "");

@@ -17,13 +17,7 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   if (!JSON_TYPE.test(request.headers["content-type"] ?? "")) {
     throw new UnsupportedMediaTypeError("Send the body as application/json in UTF-8.");
   }
-  const encoding = request.headers["content-encoding"];
-  if (encoding !== undefined && encoding !== "identity") {
-    throw new UnsupportedMediaTypeError("Send the body uncompressed.");
-  }
-  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX)
-    throw new BodyTooLargeError(BODY_BYTES_MAX);
-  const text = await readText(request);
+  const text = await readRaw(request);
   if (text === "") throw new MalformedJsonError("The body is empty.");
   try {
     return JSON.parse(text);
@@ -31,6 +25,20 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
     // The engine's message quotes the body.
     throw new MalformedJsonError("The body is not valid JSON.");
   }
+}
+
+/**
+ * Reads a body as it was sent: what is signed is its bytes.
+ * @throws UnsupportedMediaTypeError, BodyTooLargeError, ClientGoneError
+ */
+export async function readRaw(request: IncomingMessage): Promise<string> {
+  const encoding = request.headers["content-encoding"];
+  if (encoding !== undefined && encoding !== "identity") {
+    throw new UnsupportedMediaTypeError("Send the body uncompressed.");
+  }
+  if (Number(request.headers["content-length"] ?? 0) > BODY_BYTES_MAX)
+    throw new BodyTooLargeError(BODY_BYTES_MAX);
+  return readText(request);
 }
 
 function readText(request: IncomingMessage): Promise<string> {

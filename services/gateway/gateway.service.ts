@@ -8,12 +8,12 @@ import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
-import { readJson } from "./body.ts";
+import { readJson, readRaw } from "./body.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { hasRole } from "./request.ts";
-import type { Route } from "./routes.ts";
+import { type ApiRequest, type Call, hasRole } from "./request.ts";
+import type { Route, TokenRoute } from "./routes.ts";
 import { type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -32,21 +32,29 @@ export const gatewayService = (settings: Config) =>
     mixins: [ApiGateway],
     settings: webSettings,
     methods: {
-      /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
-      async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
-        // moleculer-web takes an OPTIONS for the method that it asks about.
-        if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
-        const { headers, $ctx: ctx, $params } = request;
+      /** The request as its route sees it. @throws what keeps its sender from asking for this */
+      async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
+        const { headers, $params } = request;
         const principal = await this.verify(headers.authorization);
         const body = route.method === "GET" ? undefined : await readJson(request);
         if (!hasRole(principal, ...route.roles)) {
           throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
         }
-        const { params: path, query } = $params;
-        const reply = await route.handle(
-          { principal, headers, path, query, body },
-          (action, params, options) => callAction(ctx, action, params, options),
-        );
+        return { principal, headers, path: $params.params, query: $params.query, body };
+      },
+
+      /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
+      async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
+        // moleculer-web takes an OPTIONS for the method that it asks about.
+        if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
+        const { $ctx: ctx } = request;
+        const call: Call = (action, params, options) => callAction(ctx, action, params, options);
+        const reply = route.signed
+          ? await route.handle(
+              { path: request.$params.params, headers: request.headers, body: await readRaw(request) },
+              call,
+            )
+          : await route.handle(await this.authorised(route, request), call);
         this.answer(request, response, reply);
       },
 

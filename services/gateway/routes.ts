@@ -16,18 +16,31 @@ import {
 } from "./payments.ts";
 import { readQuery, token, wholeNumber } from "./query.ts";
 import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
+import { receiveWebhook, type SignedRequest } from "./webhooks.ts";
 
-/** One line of the public API. Whoever has none of `roles` is refused before anything else is looked at. */
-export interface Route {
+interface Line<Request> {
   readonly method: "GET" | "POST" | "PUT";
   /** Below /api. */
   readonly path: string;
-  readonly roles: readonly Role[];
   /** What answers it in the first place. */
   readonly action: ActionName;
   /** Checks the input, calls the action(s), and says what to answer. */
-  readonly handle: (request: ApiRequest, call: Call) => Promise<Reply>;
+  readonly handle: (request: Request, call: Call) => Promise<Reply>;
 }
+
+/** Whoever has none of `roles` is refused before anything else is looked at. */
+export interface TokenRoute extends Line<ApiRequest> {
+  readonly roles: readonly Role[];
+  readonly signed?: never;
+}
+
+/** For outside parties that sign what they send and know no tokens. */
+export interface SignedRoute extends Line<SignedRequest> {
+  readonly signed: true;
+}
+
+/** One line of the public API. */
+export type Route = TokenRoute | SignedRoute;
 
 const BUYERS = ["customer", "staff"] as const;
 const OWNERS_AND_STAFF = ["customer", "staff", "operator"] as const;
@@ -56,6 +69,13 @@ const PAYMENT_ROUTES: readonly Route[] = [
     roles: STAFF,
     action: "payment.refund",
     handle: refundPayment,
+  },
+  {
+    method: "POST",
+    path: "/payments/webhooks/:provider",
+    signed: true,
+    action: "payment.webhook",
+    handle: receiveWebhook,
   },
   { method: "POST", path: "/payments/try", roles: SERVICE, action: "payment.try", handle: tryPayment },
   {

@@ -15,6 +15,7 @@ import {
   orderFacts,
 } from "./order.store.ts";
 import { conflictOf, moveOf, type OrderCommand, type OrderEvent, totalOf } from "./order.ts";
+import { buryOrders, holdDrafts } from "./order-tombstones.store.ts";
 
 /** What changes orders: the aggregate's rules around the store's statements, each command for many orders. */
 
@@ -58,12 +59,15 @@ export async function draftOrders(
       [...unique.keys()].filter((orderId) => !fresh.has(orderId)),
     );
     return items.map(({ params }) => {
-      const before = known.get(params.orderId);
-      if (!before) return { orderId: params.orderId, totalMinor: params.totalMinor };
-      if (before.status === "cancelled") {
-        return new StateConflictError("The order has been cancelled.", "ORDER_STATE_CONFLICT", { ...before });
+      const { orderId, totalMinor } = params;
+      if (fresh.has(orderId)) return { orderId, totalMinor };
+      const before = known.get(orderId);
+      // Neither new nor known: it was cancelled before this draft came.
+      if (!before || before.status === "cancelled") {
+        const facts = { orderId, status: "cancelled" };
+        return new StateConflictError("The order has been cancelled.", "ORDER_STATE_CONFLICT", facts);
       }
-      return { orderId: params.orderId, totalMinor: before.totalMinor };
+      return { orderId, totalMinor: before.totalMinor };
     });
   });
 }
@@ -99,15 +103,25 @@ export function carryOut(
   return withTransaction(context.database, (tx) => carryOutIn(tx, context, command, items));
 }
 
-/** Undoing a draft that never came is done: there is nothing to undo. */
+/** Undoing a draft that has not come is done when it cannot come any more. */
 export async function cancelOrders(
   context: CommandContext,
   items: readonly Traced<Move>[],
 ): Promise<(Moved | Error)[]> {
-  const results = await carryOut(context, "cancel", items);
-  return results.map((result, index) => {
-    const orderId = items[index]?.params.orderId ?? "";
-    return result instanceof NotFoundError ? { orderId, status: "cancelled" } : result;
+  return withTransaction(context.database, async (tx) => {
+    const results = await carryOutIn(tx, context, "cancel", items);
+    const missing = items.filter((_, index) => results[index] instanceof NotFoundError);
+    if (missing.length === 0) return results;
+    holdDrafts(tx);
+    const again = await carryOutIn(tx, context, "cancel", missing);
+    const never = missing.filter((_, index) => again[index] instanceof NotFoundError);
+    const buried = new Set(never.map(({ params }) => params.orderId));
+    buryOrders(tx, [...buried]);
+    const second = new Map(missing.map(({ params: { orderId } }, index) => [orderId, again[index]]));
+    return items.map(({ params: { orderId } }, index) => {
+      const result = second.get(orderId) ?? results[index] ?? new NotFoundError("order", orderId);
+      return buried.has(orderId) ? { orderId, status: "cancelled" } : result;
+    });
   });
 }
 

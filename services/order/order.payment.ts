@@ -4,10 +4,11 @@ import { StateConflictError } from "../../lib/errors.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { type CommandContext, carryOutIn, type Moved, type Traced } from "./order.commands.ts";
+import { expireUnpaid } from "./order.expiry.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 
-/** The order's part in PAY_ORDER: created -> paying -> paid, or back to created. */
+/** The order's part in PAY_ORDER: created -> paying -> paid, or back to created (and cancelled, when its stock expired meanwhile). */
 
 export interface PaymentRequest extends Move, TccRequest {
   readonly correlationId: string;
@@ -38,11 +39,23 @@ export function payOrders(
       tx,
       op,
       requests,
-      (first) => onePerOrder(first, (chosen) => carryOutIn(tx, context, COMMANDS[op], chosen.map(traced))),
+      (first) => onePerOrder(first, (chosen) => moveIn(tx, context, op, chosen.map(traced))),
       // Nothing was begun under this transaction; the order is whatever it is.
       ({ orderId }) => ({ orderId, status: "created" }),
     ),
   );
+}
+
+async function moveIn(
+  tx: Tx,
+  context: CommandContext,
+  op: TccOp,
+  items: readonly Traced<Move>[],
+): Promise<readonly (Moved | Error)[]> {
+  const results = await carryOutIn(tx, context, COMMANDS[op], items);
+  if (op !== "cancel") return results;
+  const ended = await expireUnpaid(tx, context, items);
+  return results.map((result, index) => ended.get(items[index]?.params.orderId ?? "") ?? result);
 }
 
 /** Two transactions over one order in one batch: the first may have it, the other is refused like a later one. */

@@ -2,18 +2,29 @@ import { Op, type WhereOptions } from "sequelize";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { Actions, OrderView } from "../../lib/contracts.ts";
+import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
+import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
+import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { requestCancellations } from "./order.cancellation.ts";
-import { cancelOrders, carryOut, draftOrders, type Moved, type Traced } from "./order.commands.ts";
+import {
+  type CommandContext,
+  cancelOrders,
+  carryOut,
+  draftOrders,
+  type Moved,
+  type Traced,
+} from "./order.commands.ts";
+import { expireOrders } from "./order.expiry.ts";
 import { defineOrderModel, type OrderModel } from "./order.model.ts";
 import { type PaymentRequest, payOrders } from "./order.payment.ts";
 import type { Move } from "./order.store.ts";
@@ -39,11 +50,23 @@ export default defineService<OrderVars>()({
   name: "order",
   mixins: [
     readModel<OrderModel>("order", defineOrderModel),
+    inbox({ group: "order-service-group", topics: [TOPICS.products.name], types: ["STOCK_RELEASED"] }),
     tccParticipant("order"),
     outbox("order"),
     database("order"),
   ],
   methods: {
+    commandContext(): CommandContext {
+      return {
+        database: this.database,
+        enqueueEvents: this.enqueueEvents,
+        metrics: metricsOf(this.broker),
+        logger: this.logger,
+      };
+    },
+    async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
+      await expireOrders(tx, this.commandContext(), events);
+    },
     async view(lookup: OrderLookup): Promise<OrderView> {
       const order = await this.find(lookup);
       if (!order) throw new NotFoundError("order", lookup.orderId);
@@ -52,12 +75,7 @@ export default defineService<OrderVars>()({
   },
   created() {
     const sizeMax = config().BATCH_SIZE_MAX;
-    const context = {
-      database: this.database,
-      enqueueEvents: this.enqueueEvents,
-      metrics: metricsOf(this.broker),
-      logger: this.logger,
-    };
+    const context = this.commandContext();
     this.draft = createBatcher({ name: "order.draft", sizeMax, run: (items) => draftOrders(context, items) });
     const moveBy = (
       command: OrderCommand,
@@ -142,7 +160,7 @@ export default defineService<OrderVars>()({
         return this.pay.confirm(payment(ctx));
       },
     },
-    /** paying -> created; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
+    /** paying -> created, or cancelled when its stock has expired; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
     cancelPay: {
       params: { $$strict: true, gid: uuid, orderId: uuid, reason: { ...reason, optional: true } },
       handler(ctx: ActionContext<"order.cancelPay">) {

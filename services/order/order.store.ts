@@ -3,6 +3,7 @@ import type { Tx } from "../../lib/database.ts";
 import type { Line, Reason } from "../../lib/events.ts";
 import { statement } from "../../lib/statement.ts";
 import { moveOf, type OrderCommand } from "./order.ts";
+import { keepTombstones } from "./order-tombstones.store.ts";
 
 /** SQL that changes orders. Each function takes many; one is a batch of one. */
 
@@ -14,6 +15,7 @@ const INSERT = statement(
    select id, customer_id, saga_id, 'draft', total_minor, currency, address
    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::jsonb[])
         as t(id, customer_id, saga_id, total_minor, currency, address)
+   where not exists (select from order_tombstones d where d.order_id = t.id)
    on conflict (id) do nothing
    returning id`,
 );
@@ -28,8 +30,9 @@ const INSERT_HISTORY = statement(
    select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[])`,
 );
 
-/** Inserts drafts with lines and history; answers the ids that are new. */
+/** Inserts drafts with lines and history, but of orders that were cancelled before; answers the ids that are new. */
 export async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<ReadonlySet<string>> {
+  keepTombstones(tx);
   const rows = await tx.query<{ id: string }>(INSERT, [
     drafts.map((draft) => draft.orderId),
     drafts.map((draft) => draft.customerId),

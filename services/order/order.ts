@@ -47,8 +47,9 @@ const MOVES: Readonly<Record<OrderCommand, OrderMove>> = {
   },
   // From draft it is the undoing of a creation that failed; from cancelling the end of a cancellation.
   cancel: { from: ["draft", "cancelling"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
-  // Nobody paid in time: its stock is for others again.
-  expire: { from: ["created"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
+  // Nobody paid in time: its stock is for others again. A draft too: confirmed afterwards it would have no stock, so
+  // that its saga, which an outage held up, is refused the confirmation and undoes what is left.
+  expire: { from: ["draft", "created"], to: "cancelled", event: "ORDER_CANCELLED", past: ["cancelled"] },
 };
 
 export function moveOf(command: OrderCommand): OrderMove {

@@ -67,13 +67,9 @@ export async function inBatch<Item extends Decided>(
       if (verdict.kind === "repeated" && verdict.reply !== null)
         steps.set(gid, { reply: verdict.reply as StoredReply });
     }
-    const refused = gids.filter((gid) => steps.get(gid) instanceof Error);
-    leaveBarrier(
-      tx,
-      BRANCH,
-      op,
-      refused.filter((gid) => verdicts.get(gid)?.kind !== "repeated"),
-    );
+    const entered = gids.filter((gid) => ["run", "empty"].includes(verdicts.get(gid)?.kind ?? ""));
+    const failed = entered.filter((gid) => steps.get(gid) instanceof Error);
+    leaveBarrier(tx, BRANCH, op, failed);
     return items.map(({ params }) => steps.get(params.gid) ?? new Error("a transaction was lost"));
   });
 }

@@ -8,6 +8,7 @@ import { endHolds, type HeldHead, type Hold, lockHeads, takeHolds } from "./hold
 import { giveBackStock, lockStock, sellStock, takeStock } from "./product.store.ts";
 import { insertLines, moveLines, openHeads, type ReservedLine } from "./reservation.store.ts";
 import { allocate, quantities } from "./reservation.ts";
+import { releaseStock } from "./stock.commands.ts";
 
 /** Stock's part in a global transaction: hold past the expiry, then sell, or give back as it was. */
 
@@ -162,7 +163,12 @@ async function finishHolds(
     ...(await endHolds(tx, toRelease, "RELEASED", GRACE_SECONDS)),
   ]);
   await endHolds(tx, toKeep, "RESERVED", GRACE_SECONDS);
-  const events = held.flatMap((request) => eventOf(request, versions.get(request.orderId), sold, released));
+  // Their orders were cancelled meanwhile: they are told after what the hold itself has to tell.
+  const postponed = held.flatMap(({ orderId }) => heads.get(orderId)?.releaseAsked ?? []);
+  const events = [
+    ...held.flatMap((request) => eventOf(request, versions.get(request.orderId), sold, released)),
+    ...(postponed.length > 0 ? await releaseStock(tx, postponed) : []),
+  ];
   if (events.length > 0) enqueueEvents(tx, events);
   const status = op === "confirm" ? "CONFIRMED" : "CANCELLED";
   for (const { orderId, gid } of held) answers.set(gid, { orderId, status });

@@ -1,6 +1,7 @@
 import type { Tx } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
 import type { HeadStatus } from "./reservation.store.ts";
+import type { Command } from "./stock.commands.ts";
 
 /** SQL of holds: a reservation that a global transaction keeps past its expiry. */
 
@@ -9,11 +10,14 @@ export interface HeldHead {
   readonly status: HeadStatus;
   readonly heldBy: string | null;
   readonly madeByHold: boolean;
+  /** Came while it was held, and waits for the hold's end. */
+  readonly releaseAsked: Command<"RELEASE_STOCK"> | null;
 }
 
 const LOCK = statement(
   "hold_lock",
-  `select order_id as "orderId", status, held_by as "heldBy", made_by_hold as "madeByHold"
+  `select order_id as "orderId", status, held_by as "heldBy", made_by_hold as "madeByHold",
+     release_asked as "releaseAsked"
    from order_reservations where order_id = any($1) order by order_id for update`,
 );
 
@@ -49,7 +53,8 @@ export function takeHolds(tx: Tx, holds: readonly Hold[]): void {
 
 const END = statement(
   "hold_end",
-  `update order_reservations h set status = $2, held_by = null, event_version = h.event_version + $3, updated_at = now(),
+  `update order_reservations h set status = $2, held_by = null, release_asked = null,
+     event_version = h.event_version + $3, updated_at = now(),
      expires_at = case when $2 = 'RESERVED' then
        (select greatest(min(l.expires_at), now() + $4 * interval '1 second') from stock_reservations l
         where l.order_id = h.order_id) end
@@ -73,6 +78,21 @@ export async function endHolds(
     graceSeconds,
   ]);
   return new Map(rows.map((row) => [row.order_id, row.event_version]));
+}
+
+const POSTPONE = statement(
+  "hold_postpone_release",
+  `update order_reservations h set release_asked = t.command
+   from unnest($1::uuid[], $2::json[]) as t(order_id, command) where h.order_id = t.order_id`,
+);
+
+/** Of heads that are locked and held: their release follows the end of the hold. */
+export function postponeReleases(tx: Tx, commands: readonly Command<"RELEASE_STOCK">[]): void {
+  if (commands.length === 0) return;
+  tx.send(POSTPONE, [
+    commands.map(({ data }) => data.orderId),
+    commands.map((command) => JSON.stringify(command)),
+  ]);
 }
 
 const EXPIRED = statement(

@@ -1,6 +1,7 @@
 import type { Tx } from "../../lib/database.ts";
 import type { EventData, Line } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
+import { lockHeads, postponeReleases } from "./hold.store.ts";
 import { giveBackStock, lockStock, takeBackSold, takeStock } from "./product.store.ts";
 import {
   type Head,
@@ -67,13 +68,30 @@ export async function reserveStock(
   ];
 }
 
-/** Gives back what orders hold. One that holds nothing is told so too, and can reserve no more. */
+/**
+ * Gives back what orders hold. One that holds nothing is told so too, and can reserve no more. What a global
+ * transaction holds is given back, and told, when its hold ends: until then nobody knows whether it is sold.
+ */
 export async function releaseStock(
   tx: Tx,
   commands: readonly Command<"RELEASE_STOCK">[],
 ): Promise<NewEvent[]> {
   const byOrder = lastByOrder(commands);
-  const orderIds = [...byOrder.keys()];
+  const heads = await lockHeads(tx, [...byOrder.keys()].sort());
+  const isHeld = (orderId: string) => heads.get(orderId)?.status === "HELD";
+  postponeReleases(
+    tx,
+    [...byOrder.values()].filter(({ data }) => isHeld(data.orderId)),
+  );
+  const orderIds = [...byOrder.keys()].filter((orderId) => !isHeld(orderId));
+  return orderIds.length > 0 ? release(tx, byOrder, orderIds) : [];
+}
+
+async function release(
+  tx: Tx,
+  byOrder: ReadonlyMap<string, Command<"RELEASE_STOCK">>,
+  orderIds: readonly string[],
+): Promise<NewEvent[]> {
   const { opened, known } = await openHeads(
     tx,
     orderIds,

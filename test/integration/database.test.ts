@@ -121,6 +121,25 @@ test("hooks run after the commit, in their order, and never without one", async 
   expect(seen).toEqual(["first", "second"]);
 });
 
+test("a hook that throws is told of: the transaction has committed, and the hooks after it run", async () => {
+  const failures: unknown[] = [];
+  const { database, notes } = await setUp({ onHookError: (error) => failures.push(error) });
+  const seen: string[] = [];
+  const work = withTransaction(database, async (tx) => {
+    tx.afterCommit(() => {
+      throw new Error("planted");
+    });
+    tx.afterCommit(() => seen.push("second"));
+    tx.send(INSERT, [1, "x"]);
+    return "done";
+  });
+  await expect(work).resolves.toBe("done");
+  expect(failures).toEqual([expect.objectContaining({ message: "planted" })]);
+  expect(seen).toEqual(["second"]);
+  await expect(notes()).resolves.toEqual([1]);
+  expect(database.counters).toMatchObject({ commits: 1, rollbacks: 0 });
+});
+
 test("a deadlock ends one of the two, and that one is run again", async () => {
   const { url, database } = await setUp();
   await run(url, "insert into notes values (1, ''), (2, '')");

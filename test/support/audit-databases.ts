@@ -18,7 +18,7 @@ const TABLES_BY_HAND: Partial<Record<SceneDatabase, string>> = {
       id uuid primary key, payment_id uuid not null, operation text not null, status text not null,
       amount_minor bigint not null, created_at timestamptz not null default now(), finished_at timestamptz)`,
   saga: `
-    drop table if exists tcc_participants, tcc_transactions cascade;
+    drop table if exists tcc_transactions cascade;
     create table tcc_transactions (
       id uuid primary key, tcc_type text not null, state text not null, expires_at timestamptz not null,
       wake_at timestamptz, business_key uuid not null, created_at timestamptz not null default now())`,

@@ -27,6 +27,7 @@ const GROUPS = [
     ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
   ],
   ["payment-service-group", "payment", ["REFUND_PAYMENT"]],
+  ["order-service-group", "order", ["STOCK_RELEASED"]],
 ] as const;
 
 export interface SceneEvent {

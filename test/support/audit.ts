@@ -1,4 +1,5 @@
 import { crossAudit } from "./audit-across.ts";
+import { moneyAudit } from "./audit-money.ts";
 import type { Sql, SystemDatabase } from "./system.ts";
 import { until } from "./until.ts";
 
@@ -14,7 +15,7 @@ interface Check {
   readonly text: string;
 }
 
-const withOutbox = ["order", "product", "saga"] as const;
+const withOutbox = ["order", "product", "payment", "saga"] as const;
 
 const stock: readonly Check[] = [
   {
@@ -58,6 +59,7 @@ const moves = [
   ["draft", "cancelling"],
   ["created", "paying"],
   ["created", "cancelling"],
+  ["created", "cancelled"],
   ["paying", "paid"],
   ["paying", "created"],
   ["paid", "shipping"],
@@ -102,8 +104,12 @@ const orders: readonly Check[] = [
            from orders o
            left join (
              select order_id, array_agg('ORDER_' || case status when 'draft' then 'CREATED' when 'created' then 'CONFIRMED'
-                      else upper(status) end order by version) as told
-             from order_status_history group by order_id
+                      when 'cancelling' then 'CANCELLATION_REQUESTED' else upper(status) end order by version) as told
+             from (select *, lag(status) over (partition by order_id order by version) as before
+                   from order_status_history) step
+             -- Paying, and back from it, is nobody else's business; nor is shipping.
+             where status not in ('paying', 'shipping') and before is distinct from 'paying' or status = 'paid'
+             group by order_id
            ) h on h.order_id = o.id
            full join (
              select aggregate_id, array_agg(event_type order by aggregate_version) as events
@@ -121,16 +127,17 @@ const sagas: readonly Check[] = [
            where wake_at is not null or state not in ('COMPLETED', 'COMPENSATED')`,
   },
   {
-    name: "sagas: one per order, each begun under its own Idempotency-Key",
+    name: "sagas: one creates each order, each begun under its own Idempotency-Key",
     database: "saga",
     text: `select coalesce(s.id, r.saga_id) as saga, count(*) as records
-           from saga_instances s full join (
+           from (select * from saga_instances where saga_type = 'CREATE_ORDER') s full join (
              select (response_data->>'sagaId')::uuid as saga_id, (response_data->>'orderId')::uuid as order_id
-             from idempotency_records
+             from idempotency_records where response_data->>'sagaId' is not null and response_data->>'orderId' is not null
            ) r on r.saga_id = s.id and r.order_id = s.business_key
            group by 1 having count(*) <> 1 or count(s.id) <> 1 or count(r.saga_id) <> 1
            union all
-           select business_key, count(*) from saga_instances group by business_key having count(*) > 1`,
+           select business_key, count(*) from saga_instances where saga_type = 'CREATE_ORDER'
+           group by business_key having count(*) > 1`,
   },
 ];
 
@@ -152,7 +159,7 @@ const messaging: readonly Check[] = withOutbox.flatMap((database): Check[] => [
   },
 ]);
 
-const inboxes: readonly Check[] = (["product", "saga"] as const).flatMap((database): Check[] => [
+const inboxes: readonly Check[] = (["product", "payment", "saga"] as const).flatMap((database): Check[] => [
   {
     name: `inbox of ${database}: each event is recorded once, and each place on the bus once`,
     database,
@@ -194,7 +201,7 @@ export async function auditSystem(sql: Sql, { restMs = 60_000 }: AuditOptions = 
     (error: Error) => [error.message],
   );
   const found = await Promise.all(checks.map((check) => violations(sql, check)));
-  return [...restless, ...found.flat(), ...(await crossAudit(sql))];
+  return [...restless, ...found.flat(), ...(await crossAudit(sql)), ...(await moneyAudit(sql))];
 }
 
 async function violations(sql: Sql, { name, database, text }: Check): Promise<string[]> {
@@ -209,13 +216,18 @@ export async function atRest(sql: Sql, timeoutMs = 60_000): Promise<void> {
   await until("the system is at rest", () => isAtRest(sql), { timeoutMs });
 }
 
-/** Nothing waits to be published, no saga runs, and every message has reached whom it is for. */
+const busy = [
+  ["saga", "select count(*)::int as count from saga_instances where wake_at is not null"],
+  ["saga", "select count(*)::int as count from tcc_transactions where wake_at is not null"],
+  ["payment", "select count(*)::int as count from payment_attempts where next_at is not null"],
+] as const;
+
+/** Nothing waits to be published or asked, no saga or transaction runs, and every message has reached whom it is for. */
 async function isAtRest(sql: Sql): Promise<boolean> {
-  const [active] = await sql<{ count: number }>(
-    "saga",
-    "select count(*)::int as count from saga_instances where wake_at is not null",
-  );
-  if (active?.count !== 0) return false;
+  for (const [database, text] of busy) {
+    const [active] = await sql<{ count: number }>(database, text);
+    if (active?.count !== 0) return false;
+  }
   for (const database of withOutbox) {
     const [waiting] = await sql<{ count: number }>(
       database,
@@ -230,12 +242,15 @@ async function isAtRest(sql: Sql): Promise<boolean> {
 async function undelivered(sql: Sql): Promise<string[]> {
   const routes = [
     ["saga", "product", "product-service-group", ["RESERVE_STOCK", "RELEASE_STOCK"]],
+    ["saga", "payment", "payment-service-group", ["REFUND_PAYMENT"]],
+    ["payment", "saga", "saga-service-group", ["PAYMENT_REFUNDED"]],
     [
       "product",
       "saga",
       "saga-service-group",
       ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED"],
     ],
+    ["product", "order", "order-service-group", ["STOCK_RELEASED"]],
   ] as const;
   const found = await Promise.all(
     routes.map(async ([from, to, group, types]) => {

@@ -27,7 +27,7 @@ const EXPECTED: Readonly<Record<OrderCommand, readonly string[]>> = {
   complete: ["no", "no", "no", "no", ">completed", "again", "no", "no"],
   requestCancellation: ["no", ">cancelling", "no", ">cancelling", "no", "no", "again", "no"],
   cancel: [">cancelled", "no", "no", "no", "no", "no", ">cancelled", "again"],
-  expire: ["no", ">cancelled", "no", "no", "no", "no", "no", "again"],
+  expire: [">cancelled", ">cancelled", "no", "no", "no", "no", "no", "again"],
 };
 
 const COMMANDS: readonly OrderCommand[] = [

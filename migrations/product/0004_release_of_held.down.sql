@@ -1,0 +1,1 @@
+alter table order_reservations drop column release_asked;
