@@ -10,8 +10,13 @@ import { type DemoProcess, startDemo } from "./demo-process.ts";
 import { type HttpAnswer, http } from "./http.ts";
 import { until } from "./until.ts";
 
-/** "embedded": one process and PostgreSQL. "stack": a process per service, PostgreSQL, NATS and Apache Kafka. */
-export type Mode = "embedded" | "stack";
+/** "embedded": one process and PostgreSQL. "cluster": a process per service, PostgreSQL, NATS. "stack": Kafka too. */
+export type Mode = "embedded" | "cluster" | "stack";
+const COMMANDS: Readonly<Record<Mode, readonly string[]>> = {
+  embedded: ["start.ts"],
+  cluster: ["stack.ts", "--embedded-bus"],
+  stack: ["stack.ts"],
+};
 export type SystemDatabase = "order" | "product" | "payment" | "customer" | "saga" | "bus";
 
 export interface SystemOptions {
@@ -64,8 +69,11 @@ export class System {
   }
 
   #launch(env: NodeJS.ProcessEnv = {}): DemoProcess {
-    const script = this.mode === "embedded" ? "start.ts" : "stack.ts";
-    const launched = startDemo({ command: [script], dataDir: this.dataDir, env: { ...this.#env, ...env } });
+    const launched = startDemo({
+      command: COMMANDS[this.mode],
+      dataDir: this.dataDir,
+      env: { ...this.#env, ...env },
+    });
     this.#outputs.push(launched.output);
     return launched;
   }

@@ -1,0 +1,78 @@
+/**
+ * kill -9 at exact places of paying an order and of cancelling a paid one: of the coordinator between its steps, of
+ * each participant just before and just after each of its commits, with the provider's answer known or not. Everything
+ * runs in one process here, so all of it dies at once, PostgreSQL too. The next process brings it to its one right end.
+ */
+import { FLOWS } from "../support/flows.ts";
+import { type MortalSystem, SHORT_LEASES, startMortal } from "../support/mortal-system.ts";
+
+type FlowName = keyof typeof FLOWS;
+
+const both = (commit: string) => [`${commit}.before-commit`, `${commit}.after-commit`];
+
+const PLACES: Readonly<Partial<Record<FlowName, readonly string[]>>> = {
+  pay: [
+    "saga.payOrder.tcc_insert.after-commit",
+    ...both("payment.try.payment_insert_attempts"),
+    "psp.authorise.psp_insert_charges.after-commit",
+    // The first outcome that is written down is the authorisation's.
+    ...both("payment.settle.outbox_append"),
+    ...both("order.tryPay.tcc_reply"),
+    ...both("product.stock.try.tcc_reply"),
+    // All tries are done: the decision.
+    ...both("engine-saves.tcc_save"),
+    ...both("payment.confirm.payment_insert_attempts"),
+    "psp.operate.psp_update_charges.after-commit",
+    // The second is the capture's.
+    ...both("payment.settle.outbox_append").map((point) => `${point}@2`),
+    // Between the confirms.
+    "call.order.confirmPay.before-send",
+    ...both("order.confirmPay.tcc_reply"),
+    ...both("product.stock.confirm.tcc_reply"),
+    // The second is the end.
+    "engine-saves.tcc_save.before-commit@2",
+  ],
+  "pay, capture declined": [
+    "psp.operate.psp_insert_operations.after-commit",
+    // The provider's refusal turns the decision into a cancellation.
+    ...both("engine-saves.tcc_save").map((point) => `${point}@2`),
+    ...both("payment.cancel.payment_insert_attempts"),
+    "psp.operate.psp_update_charges.after-commit",
+    ...both("payment.settle.tcc_reply"),
+    ...both("order.cancelPay.tcc_reply"),
+    ...both("product.stock.cancel.tcc_reply"),
+    "engine-saves.tcc_save.before-commit@3",
+  ],
+  "cancel paid": [
+    "order.requestCancellation.order_before.after-commit",
+    ...both("product-service-group.outbox_append"),
+    "payment-service-group.settlement_save_payments.after-commit",
+    // The money is on its way back, and only the provider knows.
+    "psp.operate.psp_update_charges.after-commit",
+    "order.cancel.outbox_append.after-commit",
+  ],
+};
+
+const cases = Object.entries(PLACES).flatMap(([flow, places]) =>
+  places.map((at) => ({ flow: flow as FlowName, at })),
+);
+let mortal: MortalSystem;
+let recoveredMsMax = 0;
+
+beforeAll(async () => {
+  mortal = await startMortal(SHORT_LEASES);
+}, 60_000);
+afterAll(async () => {
+  process.stderr.write(`pay-crash: ${cases.length} deaths, longest recovery ${recoveredMsMax} ms\n`);
+  await mortal?.stop();
+}, 60_000);
+
+test.each(cases.map((one, index) => ({ ...one, next: cases[index + 1]?.at })))(
+  "$flow, killed at $at",
+  async ({ flow, at, next }) => {
+    const { met, recoveredMs } = await mortal.through(FLOWS[flow], { at, next });
+    expect({ met, violations: await mortal.violations() }).toEqual({ met: true, violations: [] });
+    recoveredMsMax = Math.max(recoveredMsMax, recoveredMs);
+  },
+  120_000,
+);
