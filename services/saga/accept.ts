@@ -7,7 +7,8 @@ import type { OnceRequest } from "../../mixins/idempotency.mixin.ts";
 export interface Acceptance<I extends Instance> {
   readonly database: Database;
   readonly engine: Engine<I, Tx>;
-  readonly insert: (tx: Tx, instances: readonly I[]) => void;
+  /** Writes what has been started, and the events that it publishes as it starts. */
+  readonly insert: (tx: Tx, started: readonly Outcome<I>[]) => void;
   readonly once: <Work>(
     tx: Tx,
     requests: readonly OnceRequest<Work>[],
@@ -30,10 +31,7 @@ export async function accept<I extends Instance, Body>(
   const answers = await withTransaction(database, (tx) => {
     started = [];
     return once(tx, requests, async (outcomes) => {
-      insert(
-        tx,
-        outcomes.map(({ instance }) => instance),
-      );
+      insert(tx, outcomes);
       started = outcomes;
     });
   });

@@ -24,7 +24,7 @@ import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
-import { activeCount, findSagaOf, findSagas, insertSagas, type StoredSaga } from "./saga.store.ts";
+import { activeCount, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
 import { orderViewOf, sagaView } from "./saga.view.ts";
 import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
 
@@ -98,7 +98,8 @@ export default defineService<SagaVars>()({
     });
     this.protocol = protocol;
     this.engine = engine;
-    const acceptance = { database: this.database, engine, once: this.once, insert: insertSagas };
+    const insert = inserter(this.enqueueEvents);
+    const acceptance = { database: this.database, engine, once: this.once, insert };
     this.accept = createBatcher({
       name: "saga.accept",
       sizeMax,

@@ -1,4 +1,5 @@
 import type { Change, InstanceStore } from "../../engine/ports.ts";
+import type { Outcome } from "../../engine/protocol.ts";
 import type { SagaInstance, SagaState } from "../../engine/saga-instance.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import type { EventData, EventType } from "../../lib/events.ts";
@@ -156,6 +157,28 @@ export function createSagaStore(
       return (await database.query<SagaRow>(CLAIM_DUE, [limit, leaseMs])).map(fromRow);
     },
   };
+}
+
+/** Writes sagas that start, with what they publish. */
+export const inserter =
+  (enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void) =>
+  (tx: Tx, started: readonly Outcome<SagaInstance>[]): void => {
+    insertSagas(
+      tx,
+      started.map(({ instance }) => instance),
+    );
+    const events = started.flatMap(eventsOfStart);
+    if (events.length > 0) enqueueEvents(tx, events);
+  };
+
+/** What a saga publishes as it starts: told in the transaction that inserts it, or never. */
+export function eventsOfStart({ instance, effects }: Outcome<SagaInstance>): NewEvent[] {
+  const published = effects.filter((effect) => effect.kind === "publish");
+  return eventsOf({
+    before: { ...instance, published: instance.published - published.length },
+    after: instance,
+    published,
+  });
 }
 
 function eventsOf({ before, after, published }: Change<SagaInstance>): NewEvent[] {

@@ -1,4 +1,5 @@
 import type { Engine } from "../../engine/engine.ts";
+import type { Outcome } from "../../engine/protocol.ts";
 import type { TccProtocol } from "../../engine/tcc.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
@@ -70,7 +71,12 @@ export const tccCoordinator = () =>
       this.tccProtocol = protocol;
       this.transactions = engine;
       const { database, once } = this;
-      const acceptance = { database, once, engine, insert: insertTransactions };
+      const insertStarted = (tx: Tx, started: readonly Outcome<TccInstance>[]) =>
+        insertTransactions(
+          tx,
+          started.map(({ instance }) => instance),
+        );
+      const acceptance = { database, once, engine, insert: insertStarted };
       this.acceptPayment = createBatcher({
         name: "saga.payOrder",
         sizeMax,
