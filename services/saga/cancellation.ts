@@ -66,6 +66,15 @@ export async function cancelDraft(
   return answer as IdempotentAnswer<{ sagaId: string }>;
 }
 
+/** Of several requests at once one starts the cancellation: the unique index refuses the others. */
+export function oneCancellation(error: unknown): never {
+  const { constraint } = (error ?? {}) as { readonly constraint?: string };
+  if (constraint !== "saga_instances_one_cancellation") throw error;
+  throw new StateConflictError("The order is being cancelled already.", "ORDER_STATE_CONFLICT", {
+    status: "cancelling",
+  });
+}
+
 /** @throws StateConflictError the order cannot be cancelled now, and this is no repeated request */
 export async function assertCancellable(
   database: Database,

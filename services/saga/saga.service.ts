@@ -19,12 +19,12 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
-import { assertCancellable, cancelDraft, orderToCancel } from "./cancellation.ts";
+import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
-import { activeCount, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
+import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
 import { orderViewOf, sagaView } from "./saga.view.ts";
 import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
 
@@ -108,12 +108,7 @@ export default defineService<SagaVars>()({
     this.find = createBatcher({
       name: "saga.get",
       sizeMax,
-      run: async (ids) => {
-        const sagas = new Map(
-          (await findSagas(this.database, [...new Set(ids)])).map((saga) => [saga.id, saga]),
-        );
-        return ids.map((id) => sagas.get(id));
-      },
+      run: (ids) => findEach(this.database, ids),
     });
     const intervalMs = settings.SAGA_POLL_MS;
     this.recovery = createPoller({ name: "saga recovery", intervalMs, run: () => engine.recover(), onError });
@@ -174,7 +169,7 @@ export default defineService<SagaVars>()({
         if (undone) return undone;
         await assertCancellable(this.database, order, ctx.params.idempotency);
         const request = cancelOrderRequest(this.protocol, ctx.params, order, correlationId);
-        return (await this.accept(request)) as IdempotentAnswer<{ sagaId: string }>;
+        return (await this.accept(request).catch(oneCancellation)) as IdempotentAnswer<{ sagaId: string }>;
       },
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */

@@ -159,6 +159,15 @@ export function createSagaStore(
   };
 }
 
+/** The saga of each id, in their order. */
+export async function findEach(
+  database: Database,
+  ids: readonly string[],
+): Promise<(StoredSaga | undefined)[]> {
+  const sagas = new Map((await findSagas(database, [...new Set(ids)])).map((saga) => [saga.id, saga]));
+  return ids.map((id) => sagas.get(id));
+}
+
 /** Writes sagas that start, with what they publish. */
 export const inserter =
   (enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void) =>

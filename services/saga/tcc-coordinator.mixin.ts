@@ -1,5 +1,4 @@
 import type { Engine } from "../../engine/engine.ts";
-import type { Outcome } from "../../engine/protocol.ts";
 import type { TccProtocol } from "../../engine/tcc.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
@@ -17,7 +16,7 @@ import { createEndings, type Endings } from "./endings.ts";
 import { assertPayable } from "./payable.ts";
 import { payOrderRequest } from "./requests.ts";
 import { createTccEngine } from "./tcc.engine.ts";
-import { findTransactions, insertTransactions, type StoredTcc } from "./tcc.store.ts";
+import { findTransactions, insertStarted, type StoredTcc } from "./tcc.store.ts";
 import { transactionView } from "./tcc.view.ts";
 
 interface CoordinatorVars {
@@ -71,11 +70,6 @@ export const tccCoordinator = () =>
       this.tccProtocol = protocol;
       this.transactions = engine;
       const { database, once } = this;
-      const insertStarted = (tx: Tx, started: readonly Outcome<TccInstance>[]) =>
-        insertTransactions(
-          tx,
-          started.map(({ instance }) => instance),
-        );
       const acceptance = { database, once, engine, insert: insertStarted };
       this.acceptPayment = createBatcher({
         name: "saga.payOrder",

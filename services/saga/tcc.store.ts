@@ -1,4 +1,5 @@
 import type { Change, InstanceStore } from "../../engine/ports.ts";
+import type { Outcome } from "../../engine/protocol.ts";
 import type { TccFailure, TccInstance, TccParticipant, TccState } from "../../engine/tcc-instance.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { joinJson, jsonColumn } from "../../lib/json-column.ts";
@@ -138,4 +139,11 @@ export function createTccStore(database: Database): InstanceStore<TccInstance, T
 
 export async function findTransactions(database: Database, ids: readonly string[]): Promise<StoredTcc[]> {
   return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
+}
+
+export function insertStarted(tx: Tx, started: readonly Outcome<TccInstance>[]): void {
+  insertTransactions(
+    tx,
+    started.map(({ instance }) => instance),
+  );
 }

@@ -110,6 +110,17 @@ export function cancellations(shared: () => Shared): void {
     expect(refusalOf(await cancel(system, orderId))).toEqual({ status: 409, code: "ORDER_STATE_CONFLICT" });
   });
 
+  test("asked for five times at once under five keys happens once; the others are told so", async () => {
+    const { system } = shared();
+    const { orderId, totalMinor } = await paid(system, await threeLines(system));
+    const answers = await Promise.all(Array.from({ length: 5 }, () => cancel(system, orderId)));
+    expect(answers.filter(({ status }) => status === 202)).toHaveLength(1);
+    for (const answer of answers.filter(({ status }) => status !== 202))
+      expect(refusalOf(answer)).toEqual({ status: 409, code: "ORDER_STATE_CONFLICT" });
+    await orderIs(system, orderId, "cancelled");
+    await expect(paymentOf(system, orderId)).resolves.toMatchObject({ refundedMinor: totalMinor });
+  });
+
   test("and a payment at the same moment end as one of them wants, money and all", async () => {
     const { system } = shared();
     const lines = await threeLines(system);

@@ -1,0 +1,1 @@
+drop index saga_instances_one_cancellation;
