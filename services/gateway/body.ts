@@ -27,6 +27,11 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
+/** Without a body there is nothing to be of any type. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
 /**
  * Reads a body as it was sent: what is signed is its bytes.
  * @throws UnsupportedMediaTypeError, BodyTooLargeError, ClientGoneError

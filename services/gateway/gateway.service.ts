@@ -8,7 +8,7 @@ import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
-import { readJson, readRaw } from "./body.ts";
+import { hasBody, readJson, readRaw } from "./body.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
@@ -36,7 +36,8 @@ export const gatewayService = (settings: Config) =>
       async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
         const { headers, $params } = request;
         const principal = await this.verify(headers.authorization);
-        const body = route.method === "GET" ? undefined : await readJson(request);
+        const mayLack = route.method === "GET" || (route.optionalBody && !hasBody(request));
+        const body = mayLack ? undefined : await readJson(request);
         if (!hasRole(principal, ...route.roles)) {
           throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
         }

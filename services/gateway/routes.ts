@@ -31,6 +31,8 @@ interface Line<Request> {
 /** Whoever has none of `roles` is refused before anything else is looked at. */
 export interface TokenRoute extends Line<ApiRequest> {
   readonly roles: readonly Role[];
+  /** A request without a body is as good as one with an empty object. */
+  readonly optionalBody?: true;
   readonly signed?: never;
 }
 
@@ -83,6 +85,7 @@ const PAYMENT_ROUTES: readonly Route[] = [
     path: "/payments/confirm/:id",
     roles: SERVICE,
     action: "payment.confirm",
+    optionalBody: true,
     handle: finishPayment("payment.confirm"),
   },
   {
@@ -90,6 +93,7 @@ const PAYMENT_ROUTES: readonly Route[] = [
     path: "/payments/cancel/:id",
     roles: SERVICE,
     action: "payment.cancel",
+    optionalBody: true,
     handle: finishPayment("payment.cancel"),
   },
   {
@@ -104,6 +108,7 @@ const PAYMENT_ROUTES: readonly Route[] = [
     path: "/products/stock/confirm/:orderId",
     roles: SERVICE,
     action: "product.stockConfirm",
+    optionalBody: true,
     handle: finishStock("product.stockConfirm"),
   },
   {
@@ -111,6 +116,7 @@ const PAYMENT_ROUTES: readonly Route[] = [
     path: "/products/stock/cancel/:orderId",
     roles: SERVICE,
     action: "product.stockCancel",
+    optionalBody: true,
     handle: finishStock("product.stockCancel"),
   },
 ];
@@ -155,6 +161,7 @@ export const ROUTES: readonly Route[] = [
       path: "/orders/:orderId/cancel",
       roles: BUYERS,
       action: "saga.cancelOrder",
+      optionalBody: true,
       handle: cancelOrder,
     }),
   ),
@@ -163,6 +170,7 @@ export const ROUTES: readonly Route[] = [
     path: "/orders/:orderId/ship",
     roles: STAFF,
     action: "order.ship",
+    optionalBody: true,
     handle: moveOrder("order.ship"),
   },
   {
@@ -170,6 +178,7 @@ export const ROUTES: readonly Route[] = [
     path: "/orders/:orderId/complete",
     roles: STAFF,
     action: "order.complete",
+    optionalBody: true,
     handle: moveOrder("order.complete"),
   },
   ...PAYMENT_ROUTES,

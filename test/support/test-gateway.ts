@@ -40,6 +40,7 @@ const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "saga.order": () => order,
   "order.get": () => order,
   "order.status": () => order,
+  "order.ship": () => order,
   "order.list": () => ({ items: [] }),
   "product.get": () => ({ productId: PRODUCT }),
   "product.list": () => ({ items: [] }),
