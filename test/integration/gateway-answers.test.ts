@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { Errors } from "moleculer";
 import { http } from "../support/http.ts";
 import { BASKET, startGateway, type TestGateway } from "../support/test-gateway.ts";
@@ -13,6 +14,13 @@ beforeAll(async () => {
 beforeEach(() => gateway.participants.reset());
 
 afterAll(() => gateway.broker.stop());
+
+test("no body at all is fine where there is nothing to say, and only there", async () => {
+  const headers = gateway.bearer({ token: gateway.tokens.staff });
+  const send = (path: string) => http(gateway.url + path, { method: "POST", headers });
+  expect(await send(`/api/orders/${randomUUID()}/ship`)).toMatchObject({ status: 200 });
+  expect(await send("/api/orders")).toMatchObject({ status: 415 });
+});
 
 describe("errors of the actions", () => {
   const failing = async (error: unknown) => {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { http } from "../support/http.ts";
 import {
   BASKET,
@@ -159,13 +158,6 @@ describe("what POST /orders refuses never reaches the saga:", () => {
   ])("content type %s %p", async (type, more) => {
     const answer = await gateway.post("/api/orders", { headers: { "content-type": type, ...more } });
     expect(answer).toMatchObject({ status: 415, body: { code: "UNSUPPORTED_MEDIA_TYPE" } });
-  });
-
-  test("no body at all is fine where there is nothing to say, and only there", async () => {
-    const headers = gateway.bearer({ token: gateway.tokens.staff });
-    const send = (path: string) => http(gateway.url + path, { method: "POST", headers });
-    expect(await send(`/api/orders/${randomUUID()}/ship`)).toMatchObject({ status: 200 });
-    expect(await send("/api/orders")).toMatchObject({ status: 415 });
   });
 
   test("a body over 64 KB, announced or in chunks, and the connection lives on", async () => {
