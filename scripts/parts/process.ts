@@ -160,7 +160,7 @@ export function nodeProgram(): string {
 
 /**
  * How a process of services runs. V8 lets the young generation grow to 3 x 32 MB by default: with 3 x 16 MB the process of
- * `npm start` stays at 365 MB instead of 445 MB after 100,000 orders, at the same speed (`npm run bench -- --flat`; 3 x
+ * `npm start` stays at 353 MB instead of 452 MB after 100,000 orders, at the same speed (`npm run bench -- --flat`; 3 x
  * 8 MB: 325 MB, and 16 % of the time in the garbage collector instead of 10 %).
  * package.json says the same for the programs that hold services themselves.
  */
