@@ -6,7 +6,7 @@ import type {
   ServiceSchema,
   ServiceSettingSchema,
 } from "moleculer";
-import type { ActionName, Actions } from "./contracts.ts";
+import type { ActionName, Actions } from "./actions.ts";
 import { asWork, faults, passPoint } from "./fault-points.ts";
 
 /**

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { type RunnableMigration, MigrationError as StepError, Umzug, type UmzugStorage } from "umzug";
-import { type Config, DATABASE_NAMES, type DatabaseName, databaseUrl } from "../lib/config.ts";
+import { type Config, databaseUrl } from "../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../lib/settings.ts";
 import { DatabaseNewerError, MigrationChangedError, MigrationError } from "./errors.ts";
 import { type MigrationFile, readMigrations } from "./files.ts";
 

@@ -1,9 +1,10 @@
-import { config, type DatabaseName, databaseUrl } from "../lib/config.ts";
+import { config, databaseUrl } from "../lib/config.ts";
 import { type Database, openDatabase, type Tx, withTransaction } from "../lib/database.ts";
 import { defineMixin } from "../lib/define.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
+import type { DatabaseName } from "../lib/settings.ts";
 import { statement } from "../lib/statement.ts";
 
 const PING = statement("database_ping", "select 1");

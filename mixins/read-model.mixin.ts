@@ -1,8 +1,9 @@
 import DbService from "moleculer-db";
 import SqlAdapter from "moleculer-db-adapter-sequelize";
 import { type Model, type ModelStatic, Sequelize, type WhereOptions } from "sequelize";
-import { config, type DatabaseName, databaseUrl } from "../lib/config.ts";
+import { config, databaseUrl } from "../lib/config.ts";
 import { defineMixin, type Mixin } from "../lib/define.ts";
+import type { DatabaseName } from "../lib/settings.ts";
 
 /** What we use of the moleculer-db adapter. */
 interface ReadAdapter<Row> {

@@ -1,5 +1,6 @@
-import { type Config, DATABASE_NAMES } from "../lib/config.ts";
+import type { Config } from "../lib/config.ts";
 import { TOPICS } from "../lib/events.ts";
+import { DATABASE_NAMES } from "../lib/settings.ts";
 import { type MigratedName, migrateAll, migratedNames } from "../migrations/run.ts";
 import { configOfRunning } from "./demo/demo-file.ts";
 import { reportFailure, UsageError } from "./exit.ts";

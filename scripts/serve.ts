@@ -1,7 +1,8 @@
 import { existsSync, realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ServiceBroker, type ServiceSchema } from "moleculer";
-import { ConfigError, config, SERVICE_NAMES, type ServiceName } from "../lib/config.ts";
+import { ConfigError, config } from "../lib/config.ts";
+import { SERVICE_NAMES, type ServiceName } from "../lib/settings.ts";
 import { configOrExit } from "./exit.ts";
 import { type Lifecycle, runLifecycle } from "./lifecycle.ts";
 

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { ServiceName } from "../lib/config.ts";
+import type { ServiceName } from "../lib/settings.ts";
 import type { Prepared } from "./demo/prepare.ts";
 import { type DemoContext, type Parts, runDemo, type Services } from "./demo/run-demo.ts";
 import { supervise } from "./demo/supervisor.ts";

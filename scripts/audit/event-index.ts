@@ -1,4 +1,4 @@
-import { DATABASE_NAMES, type DatabaseName } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import type { TopicState } from "./bus-log.ts";
 import type { AuditOptions } from "./options.ts";
 import type { World } from "./world.ts";

@@ -1,4 +1,4 @@
-import { DATABASE_NAMES, type DatabaseName } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { committedKey } from "./bus-log.ts";
 import { type BusContents, horizonValues, type KnownEvent } from "./event-index.ts";
 import type { Findings } from "./findings.ts";

@@ -1,4 +1,4 @@
-import { DATABASE_NAMES, type DatabaseName } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import type { Count, SqlRule } from "./sql-rules.ts";
 
 /** I7, as far as each outbox can tell; what stands on the bus is compared in messages.ts. */

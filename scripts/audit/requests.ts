@@ -1,4 +1,4 @@
-import { DATABASE_NAMES, type DatabaseName } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import type { Findings } from "./findings.ts";
 import type { Count, SqlRule } from "./sql-rules.ts";
 import type { World } from "./world.ts";

@@ -1,4 +1,4 @@
-import type { DatabaseName } from "../../lib/config.ts";
+import type { DatabaseName } from "../../lib/settings.ts";
 import type { Findings, Invariant } from "./findings.ts";
 import type { World } from "./world.ts";
 

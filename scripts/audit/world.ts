@@ -1,4 +1,5 @@
-import { type Config, DATABASE_NAMES, type DatabaseName, databaseUrl } from "../../lib/config.ts";
+import { type Config, databaseUrl } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { type BusLog, BusUnreadableError, type CommittedOffsets } from "./bus-log.ts";
 import { lastSignOfLife, livesNow } from "./life.ts";
 import type { AuditOptions } from "./options.ts";

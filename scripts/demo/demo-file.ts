@@ -1,6 +1,7 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Config, type DatabaseName, loadConfig } from "../../lib/config.ts";
+import { type Config, loadConfig } from "../../lib/config.ts";
+import type { DatabaseName } from "../../lib/settings.ts";
 import { errorCode } from "../parts/process.ts";
 import type { Tokens } from "./tokens.ts";
 

@@ -1,4 +1,5 @@
-import { DATABASE_NAMES, type DatabaseName, databaseUrl, loadConfig } from "../../lib/config.ts";
+import { databaseUrl, loadConfig } from "../../lib/config.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { migrateAll, migratedNames } from "../../migrations/run.ts";
 import { seedDemo } from "../../migrations/seeds/demo.ts";
 import type { Progress } from "../parts/part.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { ServiceName } from "../../lib/config.ts";
+import type { ServiceName } from "../../lib/settings.ts";
 import { SERVICE_FLAGS } from "../parts/process.ts";
 
 export interface SupervisorOptions {

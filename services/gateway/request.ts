@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { ActionName, Actions, Viewer } from "../../lib/contracts.ts";
+import type { ActionName, Actions } from "../../lib/actions.ts";
+import type { Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { Principal, Role } from "./auth.ts";
 

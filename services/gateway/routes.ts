@@ -1,4 +1,4 @@
-import type { ActionName } from "../../lib/contracts.ts";
+import type { ActionName } from "../../lib/actions.ts";
 import { ROLES, type Role } from "./auth.ts";
 import { createOrder, getOrder, getOrderStatus, getSaga, listOrders } from "./orders.ts";
 import {

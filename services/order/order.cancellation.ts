@@ -1,4 +1,4 @@
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 import { withTransaction } from "../../lib/database.ts";
 import { type CommandContext, carryOutIn, type Traced } from "./order.commands.ts";
 import { ordersBefore } from "./order.store.ts";

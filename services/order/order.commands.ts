@@ -1,5 +1,6 @@
 import type { Logger } from "moleculer";
-import type { Actions, OrderStatus } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
+import type { OrderStatus } from "../../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
 import type { Reason } from "../../lib/events.ts";

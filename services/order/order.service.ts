@@ -1,7 +1,8 @@
 import { Op, type WhereOptions } from "sequelize";
+import type { Actions } from "../../lib/actions.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
-import type { Actions, OrderView } from "../../lib/contracts.ts";
+import type { OrderView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";

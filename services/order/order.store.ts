@@ -1,4 +1,5 @@
-import type { Actions, OrderStatus } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
+import type { OrderStatus } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import type { Line, Reason } from "../../lib/events.ts";
 import { statement } from "../../lib/statement.ts";

@@ -1,5 +1,5 @@
+import type { Actions } from "../../lib/actions.ts";
 import { createBatcher } from "../../lib/batcher.ts";
-import type { Actions } from "../../lib/contracts.ts";
 import { withTransaction } from "../../lib/database.ts";
 import { TccHangingError } from "../../mixins/tcc-barrier.store.ts";
 import { intendToAuthorise } from "./authorise.intent.ts";

@@ -1,4 +1,4 @@
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 import { type Tx, withTransaction } from "../../lib/database.ts";
 import { leaveBarrier, type TccOp, type Verdict } from "../../mixins/tcc-barrier.store.ts";
 import { BRANCH, type StoredReply } from "./branch.ts";

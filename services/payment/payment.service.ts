@@ -1,6 +1,7 @@
+import type { Actions } from "../../lib/actions.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
-import type { Actions, PaymentView } from "../../lib/contracts.ts";
+import type { PaymentView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, callAction, defineService } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";

@@ -1,5 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Actions, IdempotentAnswer } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
+import type { IdempotentAnswer } from "../../lib/contracts.ts";
 import { type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { EventData } from "../../lib/events.ts";

@@ -1,5 +1,5 @@
 import { defineSaga } from "../../engine/define.ts";
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 import type { EventData, Reason } from "../../lib/events.ts";
 
 export interface CancelOrderInput {

@@ -1,5 +1,6 @@
 import { defineSaga } from "../../engine/define.ts";
-import type { Actions, ShippingAddress } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
+import type { ShippingAddress } from "../../lib/contracts.ts";
 import type { EventData, Line } from "../../lib/events.ts";
 
 export interface CreateOrderInput {

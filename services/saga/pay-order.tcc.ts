@@ -1,5 +1,5 @@
 import { defineTcc } from "../../engine/tcc-define.ts";
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 
 export interface PayOrderInput {
   readonly orderId: string;

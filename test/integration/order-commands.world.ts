@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 import type { Database } from "../../lib/database.ts";
 import { EVENTS } from "../../lib/events.ts";
 import { metricsOf } from "../../lib/metrics.ts";

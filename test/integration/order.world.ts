@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
+import type { ActionName, Actions } from "../../lib/actions.ts";
 import { closeBus } from "../../lib/bus/broker-bus.ts";
 import { openBus } from "../../lib/bus/open-bus.ts";
 import { loadConfig } from "../../lib/config.ts";
-import type { ActionName, Actions, OrderStatus } from "../../lib/contracts.ts";
+import type { OrderStatus } from "../../lib/contracts.ts";
 import { callAction } from "../../lib/define.ts";
 import { drain } from "../../lib/drain.ts";
 import { TOPICS } from "../../lib/events.ts";

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { ServiceBroker, type ServiceSchema } from "moleculer";
+import type { ActionName, Actions } from "../../lib/actions.ts";
 import { closeBus } from "../../lib/bus/broker-bus.ts";
 import { openBus } from "../../lib/bus/open-bus.ts";
 import { loadConfig } from "../../lib/config.ts";
-import type { ActionName, Actions } from "../../lib/contracts.ts";
 import { callAction } from "../../lib/define.ts";
 import { drain } from "../../lib/drain.ts";
 import { type DomainEvent, type EventData, TOPICS } from "../../lib/events.ts";

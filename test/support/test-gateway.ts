@@ -1,6 +1,6 @@
 import { type Context, ServiceBroker } from "moleculer";
+import type { ActionName } from "../../lib/actions.ts";
 import { type Config, loadConfig } from "../../lib/config.ts";
-import type { ActionName } from "../../lib/contracts.ts";
 import type { CallMeta } from "../../lib/define.ts";
 import { portOf } from "../../lib/http-server.ts";
 import { brokerOptions } from "../../moleculer.config.ts";

@@ -1,6 +1,6 @@
 import { defineSaga } from "../../engine/define.ts";
 import { createSagaProtocol } from "../../engine/saga.ts";
-import type { Actions } from "../../lib/contracts.ts";
+import type { Actions } from "../../lib/actions.ts";
 import type { EventData } from "../../lib/events.ts";
 import { eventsOfStart } from "../../services/saga/saga.store.ts";
 

@@ -1,0 +1,134 @@
+import type {
+  CancelOrderParams,
+  CreateOrderAnswer,
+  CreateOrderParams,
+  IdempotencyClaim,
+  IdempotentAnswer,
+  OrderStatus,
+  OrderView,
+  Page,
+  PaymentStatus,
+  PaymentView,
+  PayOrderAnswer,
+  PayOrderParams,
+  PricedLine,
+  ProductView,
+  Quote,
+  SagaView,
+  ShippingAddress,
+  TransactionView,
+  Viewer,
+} from "./contracts.ts";
+import type { Line, Reason } from "./events.ts";
+
+/** Every action that crosses a service border, with what it takes and gives. */
+export interface Actions {
+  "order.draft": {
+    params: {
+      orderId: string;
+      sagaId: string;
+      customerId: string;
+      items: readonly PricedLine[];
+      totalMinor: number;
+      currency: string;
+      shippingAddress?: ShippingAddress;
+    };
+    result: { orderId: string; totalMinor: number };
+  };
+  "order.confirm": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.cancel": {
+    params: { orderId: string; reason: Reason; actor?: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.get": { params: { orderId: string } & Viewer; result: OrderView };
+  "order.status": {
+    params: { orderId: string } & Viewer;
+    result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
+  };
+  "order.list": {
+    params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
+    result: Page<OrderView>;
+  };
+  "product.quote": { params: { items: readonly Line[] }; result: Quote };
+  "product.get": { params: { productId: string }; result: ProductView };
+  "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
+  "customer.validate": { params: { customerId: string }; result: { customerId: string } };
+  /** TCC of the order: created -> paying -> paid, or back. `tryPay` answers what there is to pay. */
+  "order.tryPay": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.confirmPay": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.cancelPay": {
+    params: { gid: string; orderId: string; reason?: Reason };
+    result: { orderId: string; status: OrderStatus };
+  };
+  /** The semantic lock of a cancellation: -> cancelling. Answers what it was before. */
+  "order.requestCancellation": {
+    params: { orderId: string; reason: Reason; actor: string };
+    result: { orderId: string; before: OrderStatus; items: readonly Line[] };
+  };
+  "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.complete": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  /** TCC of stock. Without a reservation, `stockTry` makes one of `items`; with one it holds it. */
+  "product.stockTry": {
+    params: { gid: string; orderId: string; items?: readonly Line[]; ttlSeconds?: number };
+    result: { orderId: string; status: string };
+  };
+  "product.stockConfirm": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: string };
+  };
+  "product.stockCancel": {
+    params: { gid: string; orderId: string };
+    result: { orderId: string; status: string };
+  };
+  /** TCC of money: authorise, capture, void. `gid` is the global transaction. */
+  "payment.try": {
+    params: {
+      gid: string;
+      orderId: string;
+      customerId: string;
+      amountMinor: number;
+      currency: string;
+      paymentMethod: string;
+    };
+    result: { paymentId: string; status: PaymentStatus };
+  };
+  "payment.confirm": { params: { gid: string }; result: { paymentId: string; status: PaymentStatus } };
+  "payment.cancel": { params: { gid: string }; result: { paymentId?: string; status: PaymentStatus } };
+  "payment.refund": {
+    params: { paymentId: string; amountMinor?: number; reason: string; idempotency: IdempotencyClaim };
+    result: IdempotentAnswer<{
+      refundId: string;
+      paymentId: string;
+      amountMinor: number;
+      status: "processing";
+    }>;
+  };
+  "payment.get": { params: { paymentId: string } & Viewer; result: PaymentView };
+  "payment.byOrder": { params: { orderId: string } & Viewer; result: Page<PaymentView> };
+  /** `body`: the raw bytes as UTF-8 text; the signature is over them. */
+  "payment.webhook": {
+    params: { provider: string; body: string; headers: Readonly<Record<string, string>> };
+    result: { received: true };
+  };
+  "saga.payOrder": { params: PayOrderParams; result: IdempotentAnswer<PayOrderAnswer> };
+  "saga.transaction": {
+    params: { transactionId: string; waitMs?: number } & Viewer;
+    result: TransactionView;
+  };
+  "saga.cancelOrder": { params: CancelOrderParams; result: IdempotentAnswer<{ sagaId: string }> };
+  "saga.createOrder": { params: CreateOrderParams; result: IdempotentAnswer<CreateOrderAnswer> };
+  /** `waitMs`: answer only when the saga has ended, at the latest after this time. */
+  "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
+  /** Which of these sagas have not ended; one that is not known is not live. */
+  "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
+  /** An order as its saga knows it: before its draft is there, or when it never came to one. */
+  "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
+}
+
+export type ActionName = keyof Actions;
