@@ -1,4 +1,4 @@
-import { DATABASE_NAMES, type DatabaseName, SERVICE_NAMES, SETTINGS, type ServiceName } from "./settings.ts";
+import { type DatabaseName, SETTINGS } from "./settings.ts";
 
 /**
  * The settings as this process was given them (lib/settings.ts has their names and meanings). Read once; a wrong
