@@ -6,7 +6,7 @@ import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { type CommandContext, carryOutIn, type Moved, type Traced } from "./order.commands.ts";
 import { expireUnpaid } from "./order.expiry.ts";
 import type { Move } from "./order.store.ts";
-import type { OrderCommand } from "./order.ts";
+import { moveOf, type OrderCommand } from "./order.ts";
 
 /** The order's part in PAY_ORDER: created -> paying -> paid, or back to created (and cancelled, when its stock expired meanwhile). */
 
@@ -20,6 +20,7 @@ export type Participate = (
   requests: readonly PaymentRequest[],
   run: (requests: readonly PaymentRequest[]) => Promise<readonly (Moved | Error)[]>,
   empty: (request: PaymentRequest) => Moved,
+  expected: (request: PaymentRequest) => Moved,
 ) => Promise<(Moved | Error)[]>;
 
 const COMMANDS: Readonly<Record<TccOp, OrderCommand>> = {
@@ -42,6 +43,7 @@ export function payOrders(
       (first) => onePerOrder(first, (chosen) => moveIn(tx, context, op, chosen.map(traced))),
       // Nothing was begun under this transaction; the order is whatever it is.
       ({ orderId }) => ({ orderId, status: "created" }),
+      ({ orderId }) => ({ orderId, status: moveOf(COMMANDS[op]).to }),
     ),
   );
 }

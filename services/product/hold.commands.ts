@@ -24,6 +24,9 @@ export interface HoldAnswer {
   readonly status: string;
 }
 
+/** What each operation answers when it has had its effect. */
+export const HOLD_ANSWERS = { try: "HELD", confirm: "CONFIRMED", cancel: "CANCELLED" } as const;
+
 type Answers = Map<string, HoldAnswer | Error>;
 type Enqueue = (tx: Tx, events: readonly NewEvent[]) => void;
 
@@ -73,7 +76,7 @@ async function tryHolds(
     ...made.map(({ orderId, gid }) => ({ orderId, gid, made: true })),
   ];
   takeHolds(tx, holds);
-  for (const { orderId, gid } of holds) answers.set(gid, { orderId, status: "HELD" });
+  for (const { orderId, gid } of holds) answers.set(gid, { orderId, status: HOLD_ANSWERS.try });
   for (const { orderId, gid } of requests) {
     if (answers.has(gid)) continue;
     const status = heads.get(orderId)?.status ?? "NONE";
@@ -170,8 +173,7 @@ async function finishHolds(
     ...(postponed.length > 0 ? await releaseStock(tx, postponed) : []),
   ];
   if (events.length > 0) enqueueEvents(tx, events);
-  const status = op === "confirm" ? "CONFIRMED" : "CANCELLED";
-  for (const { orderId, gid } of held) answers.set(gid, { orderId, status });
+  for (const { orderId, gid } of held) answers.set(gid, { orderId, status: HOLD_ANSWERS[op] });
 }
 
 function eventOf(

@@ -17,7 +17,7 @@ import { readModel } from "../../mixins/read-model.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { expireReservations, settleOverdueHolds } from "./expiry.ts";
-import { applyHolds, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
+import { applyHolds, HOLD_ANSWERS, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
 import { defineProductModel, type ProductModel } from "./product.model.ts";
 import { findProducts } from "./product.store.ts";
 import { quoteOf } from "./product.ts";
@@ -75,7 +75,8 @@ export default defineService<ProductVars>()({
           op,
           requests,
           (first) => applyHolds(tx, op, first, this.enqueueEvents, config().RESERVATION_TTL_SECONDS),
-          ({ orderId }): HoldAnswer => ({ orderId, status: "CANCELLED" }),
+          ({ orderId }): HoldAnswer => ({ orderId, status: HOLD_ANSWERS.cancel }),
+          ({ orderId }): HoldAnswer => ({ orderId, status: HOLD_ANSWERS[op] }),
         ),
       );
     },
