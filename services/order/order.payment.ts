@@ -69,13 +69,13 @@ async function onePerOrder(
   for (const request of requests) if (!first.has(request.orderId)) first.set(request.orderId, request);
   const chosen = [...first.values()];
   const results = await run(chosen);
-  return requests.map((request) => {
-    const index = chosen.indexOf(request);
-    const message = "Another payment of this order is under way.";
-    return (
-      results[index] ?? new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId: request.orderId })
-    );
-  });
+  const resultOf = new Map(chosen.map((request, index) => [request, results[index]]));
+  return requests.map((request) => resultOf.get(request) ?? underWay(request));
+}
+
+function underWay({ orderId }: PaymentRequest): StateConflictError {
+  const message = "Another payment of this order is under way.";
+  return new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId });
 }
 
 function traced({ correlationId, orderId, reason }: PaymentRequest): Traced<Move> {

@@ -48,11 +48,13 @@ export async function applyHolds(
   if (op === "try") await tryHolds(tx, chosen, heads, answers, ttlSeconds);
   else await finishHolds(tx, op, chosen, heads, answers, enqueueEvents);
   return requests.map((request) => {
-    const conflict = new StateConflictError("The reservation is held by another transaction.", "STOCK_HELD", {
-      orderId: request.orderId,
-    });
-    return first.get(request.orderId) === request ? (answers.get(request.gid) ?? conflict) : conflict;
+    const isFirst = first.get(request.orderId) === request;
+    return (isFirst ? answers.get(request.gid) : undefined) ?? heldByAnother(request);
   });
+}
+
+function heldByAnother({ orderId }: HoldRequest): StateConflictError {
+  return new StateConflictError("The reservation is held by another transaction.", "STOCK_HELD", { orderId });
 }
 
 async function tryHolds(
