@@ -4,6 +4,7 @@ import type {
   CreateOrderParams,
   IdempotencyClaim,
   IdempotentAnswer,
+  OrderBill,
   OrderStatus,
   OrderView,
   Page,
@@ -45,6 +46,7 @@ export interface Actions {
     params: { orderId: string } & Viewer;
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
+  "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
     result: Page<OrderView>;

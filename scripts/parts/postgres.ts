@@ -40,6 +40,7 @@ const defaults: Readonly<Record<string, string>> = {
   fsync: "on",
   synchronous_commit: "on",
   full_page_writes: "on",
+  wal_init_zero: "off",
   shared_buffers: "256MB",
   max_wal_size: "4GB",
   max_connections: "200",
