@@ -174,6 +174,12 @@ export const SETTINGS = {
     604_800,
     "An authorisation that nobody decided on is voided after this.",
   ),
+  PAYMENT_LEASE_MS: integer(
+    5_000,
+    500,
+    600_000,
+    "After this time without a sign of life another node takes a refund over.",
+  ),
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),

@@ -39,7 +39,12 @@ export interface Crash {
 }
 
 /** Recovery waits for the leases on what the dead process had in hand: with the usual ones, for seconds. */
-export const SHORT_LEASES = { SAGA_LEASE_MS: "500", SAGA_POLL_MS: "50", PSP_TIMEOUT_MS: "500" };
+export const SHORT_LEASES = {
+  SAGA_LEASE_MS: "500",
+  SAGA_POLL_MS: "50",
+  PAYMENT_LEASE_MS: "500",
+  PSP_TIMEOUT_MS: "500",
+};
 
 export async function startMortal(env: NodeJS.ProcessEnv = {}): Promise<MortalSystem> {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-points-"));
