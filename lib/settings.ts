@@ -206,7 +206,9 @@ export const SETTINGS = {
     about: "For tests: where this process ends, fails or waits.",
   }),
   FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
-  FAULT_POINTS_GATE: optional("For tests: while this file is missing, no fault point does anything."),
+  FAULT_POINTS_GATE: optional(
+    "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
