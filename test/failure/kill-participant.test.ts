@@ -57,7 +57,8 @@ describeOnStack("a participant in a process of its own", () => {
   beforeAll(async () => {
     // Refunds are recovered as in production: the promise is held against the usual lease.
     const { PAYMENT_LEASE_MS: _short, ...leases } = SHORT_LEASES;
-    const env = { ...leases, TCC_CALL_TIMEOUT_MS: "2000", FAULT_POINTS_GATE: gate };
+    // Three tries wait for the restart: time enough for it on a busy machine.
+    const env = { ...leases, TCC_CALL_TIMEOUT_MS: "3000", FAULT_POINTS_GATE: gate };
     system = await startSystem({ mode: "cluster", env });
   }, 150_000);
   afterAll(async () => {
