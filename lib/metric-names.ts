@@ -41,6 +41,7 @@ export const METRICS = {
   holdfast_database_statements_total: define("counter", ["database"], "SQL statements sent."),
   holdfast_database_commits_total: define("counter", ["database"], "Transactions committed."),
   holdfast_database_rollbacks_total: define("counter", ["database"], "Transactions rolled back."),
+  holdfast_retention_rows_total: define("counter", ["service", "table"], "Rows deleted as past their time."),
   holdfast_batches_total: define("counter", ["batcher"], "Batches run; items / batches is their size."),
   holdfast_batch_items_total: define("counter", ["batcher"], "Items that went through a batch."),
   holdfast_batch_waiting: define("gauge", ["batcher"], "Items that wait for a batch."),

@@ -127,6 +127,10 @@ export class Metrics {
     this.add("oms_orders_cancelled_total", count);
   }
 
+  rowsForgotten(service: string, table: string, count: number): void {
+    this.add("holdfast_retention_rows_total", count, { service, table });
+  }
+
   httpAnswered(route: string, status: number, seconds: number): void {
     this.add("holdfast_http_requests_total", 1, { route, status });
     this.observe("holdfast_http_request_duration_seconds", seconds, { route });

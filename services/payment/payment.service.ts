@@ -14,8 +14,10 @@ import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { createPaymentCommands, type PaymentCommands } from "./payment.commands.ts";
 import type { Traced } from "./payment.intents.ts";
+import { paymentRules } from "./payment.retention.ts";
 import { createAttemptWorker, createExpiryWorker } from "./payment.workers.ts";
 import { findPayments, type PaymentLookup } from "./payment-view.store.ts";
 import { openProvider } from "./psp/open-provider.ts";
@@ -48,6 +50,7 @@ export default defineService<PaymentVars>()({
     inbox({ group: "payment-service-group", topics: [TOPICS.sagaCommands.name], types: ["REFUND_PAYMENT"] }),
     idempotency(),
     outbox("payment"),
+    retention("payment", paymentRules),
     database("payment"),
   ],
   methods: {
