@@ -6,6 +6,7 @@ import { auditSystem } from "../support/audit.ts";
 import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
+import { access } from "./access.suite.ts";
 import { cancellations } from "./money-cancellations.suite.ts";
 import { coordinators } from "./money-coordinators.suite.ts";
 import { wrongRequests } from "./money-input.suite.ts";
@@ -22,6 +23,9 @@ export function money(mode: Mode): void {
   describe("a refund", () => refunds(shared));
   describe("bad input", () => wrongRequests(shared));
   describe("a coordinator of one's own", () => coordinators(shared));
+
+  // The gateway is one and the same process on both.
+  if (mode === "embedded") describe("access", () => access(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();
