@@ -1,7 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { loadConfig } from "../../lib/config.ts";
 import type { OrderView } from "../../lib/contracts.ts";
 import { DEMO_CUSTOMERS } from "../../migrations/seeds/demo.ts";
 import type { Person } from "../../scripts/demo/tokens.ts";
@@ -16,7 +13,7 @@ import {
 } from "../support/access-policy.ts";
 import { atRest } from "../support/audit.ts";
 import { fingerprint } from "../support/fingerprint.ts";
-import { forgeTokens } from "../support/forged-tokens.ts";
+import { demoKey, forgeTokens } from "../support/forged-tokens.ts";
 import type { HttpAnswer } from "../support/http.ts";
 import { created, paid, paymentOf, refusalOf } from "../support/money.ts";
 import type { System } from "../support/system.ts";
@@ -196,8 +193,6 @@ async function prepare(system: System): Promise<Scene> {
     provider: "simulator",
   };
   await atRest(system.sql);
-  const key = JSON.parse(readFileSync(join(system.dataDir, "demo-keys", "private.json"), "utf8"));
-  const { JWT_ISSUER: issuer, JWT_AUDIENCE: audience } = loadConfig({});
-  const tokens = await forgeTokens(key, { subject: subjects.customerId, issuer, audience });
+  const tokens = await forgeTokens(demoKey(system.dataDir), subjects.customerId);
   return { system, subjects, sharedOrder, tokens };
 }

@@ -13,6 +13,7 @@ import { wrongRequests } from "./money-input.suite.ts";
 import { payments } from "./money-payments.suite.ts";
 import { provider } from "./money-provider.suite.ts";
 import { refunds } from "./money-refunds.suite.ts";
+import { revocation } from "./revocation.suite.ts";
 
 export function money(mode: Mode): void {
   // The provider's silence, and the search for holds that are over, take a sixth of their time and say the same.
@@ -25,7 +26,10 @@ export function money(mode: Mode): void {
   describe("a coordinator of one's own", () => coordinators(shared));
 
   // The gateway is one and the same process on both.
-  if (mode === "embedded") describe("access", () => access(shared));
+  if (mode === "embedded") {
+    describe("access", () => access(shared));
+    describe("revocation", () => revocation(shared));
+  }
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();

@@ -83,6 +83,10 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "POST /products/stock/cancel/:orderId": { answers: [403, 403, 403, 403, 200], takesOrder: "shared" },
   "GET /products": { answers: [200, 200, 200, 200, 200] },
   "GET /products/:productId": { answers: [200, 200, 200, 200, 200] },
+  "POST /ops/tokens/revoke": {
+    answers: [403, 403, 403, 200, 403],
+    body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),
+  },
 };
 
 /** Routes for outside parties that sign what they send: no token opens them. */

@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import {
   type CryptoKey,
   exportSPKI,
@@ -7,6 +9,7 @@ import {
   type JWTPayload,
   SignJWT,
 } from "jose";
+import { loadConfig } from "../../lib/config.ts";
 
 type Key = CryptoKey | Uint8Array;
 
@@ -15,33 +18,36 @@ interface Header {
   readonly kid: string | undefined;
 }
 
-/** Of whom the forger would like to be: every role, so that whatever gets through gets through everywhere. */
-export interface Pretence {
-  readonly subject: string;
-  readonly issuer: string;
-  readonly audience: string;
-}
-
 const HOUR = 3_600;
 
-/**
- * Bearer tokens of somebody who has every role, each false in one way, all else being right. `genuine` is false in
- * none and `without roles` has none. The key is the issuer's private one: what it signs is not false for its signature.
- */
-export async function forgeTokens(key: JWK, pretence: Pretence): Promise<Readonly<Record<string, string>>> {
-  const alg = key.alg ?? "EdDSA";
-  const header = { alg, kid: key.kid };
+/** The private key of a running demo's issuer: what it signs is not false for its signature. */
+export function demoKey(dataDir: string): JWK {
+  return JSON.parse(readFileSync(join(dataDir, "demo-keys", "private.json"), "utf8"));
+}
+
+/** What a demo's token says of somebody who has every role, whatever gets through gets through everywhere. */
+function claimsOf(changes: JWTPayload): JWTPayload {
+  const { JWT_ISSUER: iss, JWT_AUDIENCE: aud } = loadConfig({});
   const now = Math.floor(Date.now() / 1_000);
-  const claims: JWTPayload = {
-    sub: pretence.subject,
-    roles: ["customer", "staff", "operator", "service"],
-    iss: pretence.issuer,
-    aud: pretence.audience,
-    iat: now,
-    nbf: now,
-    exp: now + HOUR,
-  };
-  const own = await importJWK(key, alg);
+  const roles = ["customer", "staff", "operator", "service"];
+  return { roles, iss, aud, iat: now, nbf: now, exp: now + HOUR, ...changes };
+}
+
+/** A token as its issuer would sign it. */
+export async function genuineToken(key: JWK, changes: JWTPayload): Promise<string> {
+  return sign(claimsOf(changes), headerOf(key), await importJWK(key, headerOf(key).alg));
+}
+
+/**
+ * Tokens of that subject, each false in one way, all else being right. `genuine` is false in none, and `without
+ * roles` has none.
+ */
+export async function forgeTokens(key: JWK, sub: string): Promise<Readonly<Record<string, string>>> {
+  const header = headerOf(key);
+  const { alg } = header;
+  const claims = claimsOf({ sub });
+  const now = claims.iat ?? 0;
+  const signed = (changes: JWTPayload) => genuineToken(key, { ...claims, ...changes });
   const { d: _secret, ...publicJwk } = key;
   const publicKey = await importJWK(publicJwk, alg, { extractable: true });
   if (publicKey instanceof Uint8Array) throw new Error("not an asymmetric key");
@@ -49,13 +55,13 @@ export async function forgeTokens(key: JWK, pretence: Pretence): Promise<Readonl
   const withHmac = (secret: string) =>
     sign(claims, { ...header, alg: "HS256" }, new TextEncoder().encode(secret));
   return {
-    genuine: await sign(claims, header, own),
-    "without roles": await sign({ ...claims, roles: [] }, header, own),
-    expired: await sign({ ...claims, exp: now - HOUR }, header, own),
-    "not valid yet": await sign({ ...claims, nbf: now + HOUR }, header, own),
-    "without an end": await sign({ ...claims, exp: undefined }, header, own),
-    "of another issuer": await sign({ ...claims, iss: "somebody" }, header, own),
-    "for another audience": await sign({ ...claims, aud: "somewhere" }, header, own),
+    genuine: await signed({}),
+    "without roles": await signed({ roles: [] }),
+    expired: await signed({ exp: now - HOUR }),
+    "not valid yet": await signed({ nbf: now + HOUR }),
+    "without an end": await signed({ exp: undefined }),
+    "of another issuer": await signed({ iss: "somebody" }),
+    "for another audience": await signed({ aud: "somewhere" }),
     "signed with another key": await sign(claims, header, foreign.privateKey),
     "HS256 with the public key as PEM": await withHmac(await exportSPKI(publicKey)),
     "HS256 with the public key as JWK": await withHmac(JSON.stringify(publicJwk)),
@@ -63,6 +69,8 @@ export async function forgeTokens(key: JWK, pretence: Pretence): Promise<Readonl
     "alg none with a signature": `${encode({ ...header, alg: "none" })}.${encode(claims)}.AAAA`,
   };
 }
+
+const headerOf = ({ alg = "EdDSA", kid }: JWK): Header => ({ alg, kid });
 
 function sign(claims: JWTPayload, header: Header, key: Key): Promise<string> {
   return new SignJWT(claims).setProtectedHeader({ ...header, typ: "JWT" }).sign(key);
