@@ -224,4 +224,12 @@ export const SETTINGS = {
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
+  JWT_SKEW_SECONDS: integer(5, 0, 60, "How far the clock of who issues tokens may be off."),
+  REVOCATION_POLL_MS: integer(2_000, 50, 60_000, "How soon a gateway learns that tokens were revoked."),
+  REVOCATION_STALENESS_SECONDS: integer(
+    300,
+    1,
+    86_400,
+    "Without news of revocations for this long, every token is refused with 503.",
+  ),
 } as const;
