@@ -1,2 +1,1 @@
-alter table tcc_barriers reset (fillfactor);
 alter table payments add constraint payments_authorisation_id_key unique (authorisation_id);
