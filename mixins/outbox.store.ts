@@ -142,11 +142,12 @@ function present(headers: Record<string, string | null>): Record<string, string>
 }
 
 // In one statement: a crash between the two would leave the aggregate waiting for ever behind an event that is out.
+// Nobody waits for the disk: a mark that a crash of PostgreSQL loses is made again, with the event published again.
 const PUBLISHED = statement(
   "outbox_published",
   `with unblocked as (delete from outbox_blocked where position = any($1))
    update outbox_delivery set status = 'PUBLISHED', published_at = now(), error_message = null
-   where position = any($1) and status = 'PENDING'`,
+   where position = any($1) and status = 'PENDING' and (select set_config('synchronous_commit', 'off', true)) = 'off'`,
 );
 
 /** What waited behind these events may go on. */
