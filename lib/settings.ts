@@ -199,6 +199,17 @@ export const SETTINGS = {
   STRIPE_SECRET_KEY: optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe."),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
+  OUTBOX_DAYS: integer(30, 1, 3_650, "How long a published event stays in the outbox."),
+  INBOX_DAYS: integer(60, 1, 3_650, "How long a consumer knows an event again."),
+  SAGA_DAYS: integer(90, 1, 3_650, "How long sagas and TCC transactions stay after their end."),
+  LATE_CALL_DAYS: integer(
+    30,
+    1,
+    3_650,
+    "How long the marks stay that refuse a call which comes too late: TCC barriers, orders cancelled undrafted.",
+  ),
+  PSP_EVENT_DAYS: integer(90, 30, 3_650, "How long an event of the payment provider is remembered."),
+  RETENTION_MINUTES: integer(60, 1, 10_080, "How often each table is gone through for rows past their time."),
   FAULT_POINTS: define<readonly Fault[]>({
     read: parseFaults,
     expected: "a comma-separated list of point=kill|throw|pause:ms, each with @passage or without",
@@ -213,4 +224,12 @@ export const SETTINGS = {
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
+  JWT_SKEW_SECONDS: integer(5, 0, 60, "How far the clock of who issues tokens may be off."),
+  REVOCATION_POLL_MS: integer(2_000, 50, 60_000, "How soon a gateway learns that tokens were revoked."),
+  REVOCATION_STALENESS_SECONDS: integer(
+    300,
+    1,
+    86_400,
+    "Without news of revocations for this long, every token is refused with 503.",
+  ),
 } as const;

@@ -5,6 +5,7 @@ import { checkLetters, DEAD_LETTER_COUNTS, DEAD_LETTER_RULES } from "./dead-lett
 import { DEADLINE_COUNTS, DEADLINE_RULES } from "./deadlines.ts";
 import { Findings, type Suspect } from "./findings.ts";
 import { HISTORY_COUNTS, HISTORY_RULES } from "./histories.ts";
+import { tellGone } from "./horizon.ts";
 import { openKafkaLog } from "./kafka-log.ts";
 import { checkMessages } from "./messages.ts";
 import { MONEY_COUNTS, MONEY_RULES } from "./money.ts";
@@ -42,6 +43,7 @@ type Check = (world: World, findings: Findings, options: AuditOptions) => Promis
 const ALWAYS: readonly Check[] = [
   (world, findings) => checkRules(world, findings, RULES, COUNTS),
   checkLetters,
+  tellGone,
 ];
 /** These hold one database against another, each read a moment apart: what they find is looked at again. */
 const SETTLING: readonly Check[] = [checkAgreement, checkAnswersElsewhere, checkMessages];
