@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { ServiceBroker } from "moleculer";
+import { closeBus } from "../../lib/bus/broker-bus.ts";
 import { type BusMessage, MessageRefusedError } from "../../lib/bus/bus.ts";
 import { withTransaction } from "../../lib/database.ts";
+import { defineService } from "../../lib/define.ts";
+import { readinessOf } from "../../lib/readiness.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
 import { markPublished, pendingCount } from "../../mixins/outbox.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
@@ -141,4 +147,38 @@ test("a topic that does not exist is an outage of that topic: its events wait, i
   expect(relay.missingTopics()).toEqual([]);
   expect(relay.failed).toEqual([]);
   await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
+});
+
+test("a service whose topic does not exist is not ready, and says which it is", async () => {
+  // Nobody has created any topic on this bus.
+  process.env.CUSTOMER_DATABASE_URL = world.url;
+  process.env.BUS_DATABASE_URL = (await server.fresh("bus")).url;
+  const broker = new ServiceBroker({ logger: false, middlewares: [closeBus] });
+  const id = randomUUID();
+  const teller = defineService()({
+    name: "teller",
+    mixins: [outbox("teller"), database("customer")],
+    async started() {
+      const data = { orderId: id, customerId: id };
+      const event = {
+        type: "ORDER_COMPLETED",
+        aggregateId: id,
+        aggregateVersion: 1,
+        correlationId: "c",
+        data,
+      } as const;
+      await this.transaction(async (tx) => this.enqueueEvents(tx, [event]));
+    },
+  });
+  broker.createService(teller);
+  await broker.start();
+  try {
+    const { checks } = await until("not ready", async () => {
+      const report = await readinessOf(broker).report();
+      return !report.ready && report;
+    });
+    expect(checks["outbox:teller"]).toEqual({ ok: false, error: "there is no topic oms.orders.events" });
+  } finally {
+    await broker.stop();
+  }
 });
