@@ -1,5 +1,6 @@
 import { createBatcher } from "../batcher.ts";
-import { type Database, isSerializationFailure, openDatabase } from "../database.ts";
+import { type Database, openDatabase } from "../database.ts";
+import { isSerializationFailure } from "../database-errors.ts";
 import { factsOf } from "../errors.ts";
 import { type Bus, type BusMessage, BusUnavailableError, type SubscribeOptions } from "./bus.ts";
 import { type BusLogger, silentLogger } from "./bus-logger.ts";
