@@ -174,6 +174,12 @@ export const SETTINGS = {
     604_800,
     "An authorisation that nobody decided on is voided after this.",
   ),
+  PAYMENT_LEASE_MS: integer(
+    5_000,
+    500,
+    600_000,
+    "After this time without a sign of life another node takes a refund over.",
+  ),
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),
@@ -211,9 +217,19 @@ export const SETTINGS = {
     about: "For tests: where this process ends, fails or waits.",
   }),
   FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
-  FAULT_POINTS_GATE: optional("For tests: while this file is missing, no fault point does anything."),
+  FAULT_POINTS_GATE: optional(
+    "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
+  JWT_SKEW_SECONDS: integer(5, 0, 60, "How far the clock of who issues tokens may be off."),
+  REVOCATION_POLL_MS: integer(2_000, 50, 60_000, "How soon a gateway learns that tokens were revoked."),
+  REVOCATION_STALENESS_SECONDS: integer(
+    300,
+    1,
+    86_400,
+    "Without news of revocations for this long, every token is refused with 503.",
+  ),
 } as const;

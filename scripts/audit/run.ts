@@ -55,10 +55,18 @@ interface Look {
   readonly findings: Findings;
 }
 
-/** Looks at the system, and again at what may be a matter of timing. @throws DatabaseUnreadableError */
-export async function runAudit(config: Config, options: AuditOptions): Promise<Report> {
+/**
+ * Looks at the system, and again at what may be a matter of timing; `onFirstLook` is told when the first is over.
+ * @throws DatabaseUnreadableError
+ */
+export async function runAudit(
+  config: Config,
+  options: AuditOptions,
+  onFirstLook?: () => void,
+): Promise<Report> {
   const startedAt = performance.now();
   const first = await look(config, options, [...ALWAYS, ...SETTLING]);
+  onFirstLook?.();
   const { suspects, looks } = await settle(config, options, first);
   const seconds = (performance.now() - startedAt) / 1_000;
   return reportOf(first.world, first.findings, { settled: [...suspects.values()], looks, seconds });

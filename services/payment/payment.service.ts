@@ -122,7 +122,7 @@ export default defineService<PaymentVars>()({
       sizeMax,
       run: (items) => findPayments(this.database, items),
     });
-    const workers = { ...context, calls, commands: this.commands, timeoutMs: settings.PSP_TIMEOUT_MS };
+    const workers = { ...context, calls, commands: this.commands, leaseMs: settings.PAYMENT_LEASE_MS };
     this.attemptWorker = createAttemptWorker(workers);
     this.expiryWorker = createExpiryWorker(workers);
   },
