@@ -86,6 +86,10 @@ export class Metrics {
     this.add("oms_tcc_timeout_total", count);
   }
 
+  packetRefused(reason: string): void {
+    this.add("holdfast_packets_refused_total", 1, { reason });
+  }
+
   outboxPending(service: string, count: number): void {
     this.set("oms_outbox_pending_count", count, { service });
   }
