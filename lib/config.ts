@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { problemOfAges } from "./retention-settings.ts";
 import { type DatabaseName, SETTINGS, type Setting } from "./settings.ts";
 
 /**
@@ -26,7 +27,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (value !== undefined) return [name, value];
     throw new ConfigError(name, `${setting.secret ? shown(given) : `"${given}"`} is not ${setting.expected}`);
   });
-  return Object.freeze(Object.fromEntries(entries)) as Config;
+  const config = Object.freeze(Object.fromEntries(entries)) as Config;
+  const ages = problemOfAges(config);
+  if (ages) throw new ConfigError(ages.setting, ages.problem);
+  return config;
 }
 
 /** From the variable itself, or from the file that <name>_FILE names: files do not show in a list of processes. */
