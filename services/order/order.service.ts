@@ -136,6 +136,7 @@ export default defineService<OrderVars>()({
   actions: {
     /** Drafts an order with its prices; once per orderId. @throws ORDER_STATE_CONFLICT it was cancelled meanwhile */
     draft: {
+      callers: ["saga"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -162,6 +163,7 @@ export default defineService<OrderVars>()({
     },
     /** draft -> created; repeating it is harmless. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     confirm: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.confirm">) {
         return this.moves.confirm(traced(ctx));
@@ -169,6 +171,7 @@ export default defineService<OrderVars>()({
     },
     /** Ends a draft, or a cancellation. An order that never was counts as cancelled. @throws ORDER_STATE_CONFLICT */
     cancel: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", optional: true, max: 100 } },
       handler(ctx: ActionContext<"order.cancel">) {
         return this.moves.cancel(traced(ctx));
@@ -176,6 +179,7 @@ export default defineService<OrderVars>()({
     },
     /** created -> paying, under a global transaction. @throws ORDER_STATE_CONFLICT, TCC_HANGING */
     tryPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"order.tryPay">) {
         return this.pay.try(payment(ctx));
@@ -183,6 +187,7 @@ export default defineService<OrderVars>()({
     },
     /** paying -> paid. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
     confirmPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"order.confirmPay">) {
         return this.pay.confirm(payment(ctx));
@@ -190,6 +195,7 @@ export default defineService<OrderVars>()({
     },
     /** paying -> created, or cancelled when its stock has expired; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
     cancelPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid, reason: { ...reason, optional: true } },
       handler(ctx: ActionContext<"order.cancelPay">) {
         return this.pay.cancel(payment(ctx));
@@ -197,6 +203,7 @@ export default defineService<OrderVars>()({
     },
     /** created or paid -> cancelling. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     requestCancellation: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", max: 100 } },
       handler(ctx: ActionContext<"order.requestCancellation">) {
         return this.requestCancellation(traced(ctx));
@@ -204,6 +211,7 @@ export default defineService<OrderVars>()({
     },
     /** paid -> shipping. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     ship: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.ship">) {
         return this.moves.ship(traced(ctx));
@@ -211,6 +219,7 @@ export default defineService<OrderVars>()({
     },
     /** shipping -> completed. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     complete: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.complete">) {
         return this.moves.complete(traced(ctx));
@@ -218,6 +227,7 @@ export default defineService<OrderVars>()({
     },
     /** @throws ORDER_NOT_FOUND also when it is another customer's */
     get: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       handler(ctx: ActionContext<"order.get">) {
         return this.view(ctx.params);
@@ -225,6 +235,7 @@ export default defineService<OrderVars>()({
     },
     /** @throws ORDER_NOT_FOUND */
     status: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"order.status">) {
         const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
@@ -242,6 +253,7 @@ export default defineService<OrderVars>()({
     },
     /** Newest first; `from` and `to` are ISO 8601 times of creation. @throws CURSOR_INVALID */
     list: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: viewer,

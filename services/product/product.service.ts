@@ -138,6 +138,7 @@ export default defineService<ProductVars>()({
   actions: {
     /** Holds the order's reservation, or makes one of `items`. @throws STOCK_NOT_RESERVED, STOCK_HELD, OUT_OF_STOCK, TCC_HANGING */
     stockTry: {
+      callers: ["saga", "gateway"],
       params: {
         $$strict: true,
         gid: uuid,
@@ -151,6 +152,7 @@ export default defineService<ProductVars>()({
     },
     /** What is held is sold. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
     stockConfirm: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"product.stockConfirm">) {
         return this.hold.confirm(holdRequest(ctx));
@@ -158,6 +160,7 @@ export default defineService<ProductVars>()({
     },
     /** What is held is reserved as before, or free. @throws TCC_CANCEL_AFTER_CONFIRM */
     stockCancel: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"product.stockCancel">) {
         return this.hold.cancel(holdRequest(ctx));
@@ -165,6 +168,7 @@ export default defineService<ProductVars>()({
     },
     /** Prices of a basket now. @throws PRODUCT_NOT_FOUND, CURRENCY_MISMATCH, TOTAL_TOO_LARGE */
     quote: {
+      callers: ["saga"],
       params: { $$strict: true, items: lines },
       handler(ctx: ActionContext<"product.quote">) {
         return this.quote(ctx.params.items);
@@ -172,6 +176,7 @@ export default defineService<ProductVars>()({
     },
     /** @throws PRODUCT_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: { $$strict: true, productId: uuid },
       async handler(ctx: ActionContext<"product.get">) {
         const product = await this.find(ctx.params.productId);
@@ -181,6 +186,7 @@ export default defineService<ProductVars>()({
     },
     /** In the order they were created. @throws CURSOR_INVALID */
     list: {
+      callers: ["gateway"],
       params: { $$strict: true, limit, cursor },
       async handler(ctx: ActionContext<"product.list">) {
         const { limit: size = PAGE_SIZE, cursor: after } = ctx.params;
