@@ -244,6 +244,7 @@ export default defineService<OrderVars>()({
     },
     /** What there is to pay. @throws ORDER_NOT_FOUND also when it is somebody else's */
     bill: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"order.bill">) {
         const bill = await this.bill(ctx.params);
