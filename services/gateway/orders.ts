@@ -2,9 +2,18 @@ import type { OrderStatus, OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
 import { claimOf } from "./idempotency-key.ts";
 import { parseOrder } from "./order-input.ts";
-import { instant, oneOf, readQuery, token, uuid, wholeNumber } from "./query.ts";
+import { instant, oneOf, PAGE, readQuery, uuid } from "./query.ts";
 import { ForbiddenError } from "./refusals.ts";
-import { type ApiRequest, type Call, idIn, ok, type Reply, viewerOf, waitSecondsOf } from "./request.ts";
+import {
+  type ApiRequest,
+  answerOf,
+  type Call,
+  idIn,
+  ok,
+  type Reply,
+  viewerOf,
+  waitSecondsOf,
+} from "./request.ts";
 
 const STATUSES: readonly OrderStatus[] = [
   "draft",
@@ -25,8 +34,7 @@ const LIST_QUERY = {
   customerId: uuid,
   from: instant,
   to: instant,
-  limit: wholeNumber(1, 100),
-  cursor: token(200),
+  ...PAGE,
 };
 
 /** POST /orders: validated before the key is claimed, so that a refusal leaves the key unused. */
@@ -35,15 +43,7 @@ export async function createOrder(request: ApiRequest, call: Call): Promise<Repl
   const order = parseOrder(request.body, principal);
   const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], order);
   const answer = await call("saga.createOrder", { ...order, idempotency });
-  return {
-    status: answer.status,
-    headers: {
-      location: `/api/orders/${answer.body.orderId}`,
-      ...answer.headers,
-      ...(answer.replayed && { "idempotent-replayed": "true" }),
-    },
-    body: answer.body,
-  };
+  return answerOf(answer, { location: `/api/orders/${answer.body.orderId}` });
 }
 
 /** GET /orders. A customer may name themselves, and nobody else. */

@@ -4,6 +4,7 @@ import { bodyReader, paymentMethod, text, uuid } from "./body-schema.ts";
 import { claimOf } from "./idempotency-key.ts";
 import {
   type ApiRequest,
+  answerOf,
   type Call,
   hasRole,
   idIn,
@@ -22,17 +23,6 @@ const readRefund = bodyReader<{ amountMinor?: number; reason: string }>({
   amountMinor: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER, optional: true },
   reason: text(500),
 });
-
-interface Answered {
-  readonly replayed: boolean;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: unknown;
-}
-
-function answerOf({ status, headers, body, replayed }: Answered): Reply {
-  return { status, headers: { ...headers, ...(replayed && { "idempotent-replayed": "true" }) }, body };
-}
 
 function orderParams(request: ApiRequest) {
   return { orderId: idIn(request, "orderId", "order"), ...viewerOf(request.principal) };

@@ -58,6 +58,14 @@ export function token(lengthMax: number): QueryReader<string> {
   return { read, expected: `1 to ${lengthMax} visible ASCII characters` };
 }
 
+export const yesOrNo: QueryReader<boolean> = {
+  read: (text) => ({ true: true, false: false })[text],
+  expected: "true or false",
+};
+
+/** Of every list. */
+export const PAGE = { limit: wholeNumber(1, 100), cursor: token(200) };
+
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2}))?$/;
 
 /** A date, or a date and time with its offset, given on as UTC. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ActionName, Actions } from "../../lib/actions.ts";
-import type { Viewer } from "../../lib/contracts.ts";
+import type { IdempotentAnswer, Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { Principal, Role } from "./auth.ts";
 
@@ -28,6 +28,18 @@ export type Call = <Name extends ActionName>(
 ) => Promise<Actions[Name]["result"]>;
 
 export const ok = (body: unknown): Reply => ({ status: 200, body });
+
+/** The answer to a request under its key, stored or new. */
+export function answerOf(
+  { status, headers, body, replayed }: IdempotentAnswer<unknown>,
+  more: Readonly<Record<string, string>> = {},
+): Reply {
+  return {
+    status,
+    headers: { ...more, ...headers, ...(replayed && { "idempotent-replayed": "true" }) },
+    body,
+  };
+}
 
 export function hasRole(principal: Principal, ...roles: readonly Role[]): boolean {
   return roles.some((role) => principal.roles.includes(role));

@@ -1,5 +1,6 @@
 import type { ActionName } from "../../lib/actions.ts";
 import { ROLES, type Role } from "./auth.ts";
+import { OPERATOR_ROUTES } from "./operator-routes.ts";
 import { createOrder, getOrder, getOrderStatus, getSaga, listOrders } from "./orders.ts";
 import {
   cancelOrder,
@@ -14,8 +15,8 @@ import {
   tryPayment,
   tryStock,
 } from "./payments.ts";
-import { readQuery, token, wholeNumber } from "./query.ts";
-import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
+import { adjustStock, createProduct, getProduct, listLowStock, listProducts } from "./products.ts";
+import type { ApiRequest, Call, Reply } from "./request.ts";
 import { receiveWebhook, type SignedRequest } from "./webhooks.ts";
 
 interface Line<Request> {
@@ -48,7 +49,6 @@ const BUYERS = ["customer", "staff"] as const;
 const OWNERS_AND_STAFF = ["customer", "staff", "operator"] as const;
 const STAFF = ["staff"] as const;
 const SERVICE = ["service"] as const;
-const PAGE = { limit: wholeNumber(1, 100), cursor: token(200) };
 
 const PAYMENT_ROUTES: readonly Route[] = [
   {
@@ -182,19 +182,22 @@ export const ROUTES: readonly Route[] = [
     handle: moveOrder("order.complete"),
   },
   ...PAYMENT_ROUTES,
+  { method: "GET", path: "/products", roles: ROLES, action: "product.list", handle: listProducts },
+  { method: "POST", path: "/products", roles: STAFF, action: "product.create", handle: createProduct },
   {
     method: "GET",
-    path: "/products",
-    roles: ROLES,
-    action: "product.list",
-    handle: async (request, call) => ok(await call("product.list", readQuery(request.query, PAGE))),
+    path: "/products/low-stock",
+    roles: STAFF,
+    action: "product.lowStock",
+    handle: listLowStock,
   },
+  { method: "GET", path: "/products/:productId", roles: ROLES, action: "product.get", handle: getProduct },
   {
-    method: "GET",
-    path: "/products/:productId",
-    roles: ROLES,
-    action: "product.get",
-    handle: async (request, call) =>
-      ok(await call("product.get", { productId: idIn(request, "productId", "product") })),
+    method: "PUT",
+    path: "/products/:productId/stock",
+    roles: STAFF,
+    action: "product.adjust",
+    handle: adjustStock,
   },
+  ...OPERATOR_ROUTES,
 ];

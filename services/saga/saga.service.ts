@@ -20,6 +20,7 @@ import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
+import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
@@ -49,6 +50,7 @@ export default defineService<SagaVars>()({
       topics: [TOPICS.products.name, TOPICS.payments.name],
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    deadLetters(),
     sagaOperations(),
     tccCoordinator(),
     idempotency(),

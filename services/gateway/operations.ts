@@ -1,0 +1,100 @@
+import type { ActionName } from "../../lib/actions.ts";
+import { InvalidInputError } from "../../lib/errors.ts";
+import { bodyReader, text, uuid as uuidField } from "./body-schema.ts";
+import { claimIfKeyed } from "./idempotency-key.ts";
+import { oneOf, PAGE, readQuery, token, uuid, yesOrNo } from "./query.ts";
+import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
+
+/** What operators look at and do: /ops. */
+
+const SAGA_STATES = ["RUNNING", "COMPENSATING", "STUCK", "COMPLETED", "COMPENSATED"] as const;
+const TRANSACTION_STATES = ["TRYING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED"] as const;
+
+const SAGA_QUERY = {
+  state: oneOf(SAGA_STATES),
+  type: oneOf(["CREATE_ORDER", "CANCEL_ORDER"]),
+  stuck: yesOrNo,
+  ...PAGE,
+};
+const TRANSACTION_QUERY = {
+  state: oneOf(TRANSACTION_STATES),
+  type: oneOf(["PAY_ORDER"]),
+  stuck: yesOrNo,
+  ...PAGE,
+};
+const LETTER_QUERY = {
+  status: oneOf(["OPEN", "REDRIVEN"]),
+  source: token(255),
+  eventType: token(255),
+  ...PAGE,
+};
+const DEED_QUERY = { actor: token(64), action: token(64), targetId: uuid, ...PAGE };
+
+const reason = { ...text(1_000), min: 3 };
+const readReason = bodyReader<{ reason: string }>({ reason });
+const readRedrive = bodyReader<{
+  letterIds?: readonly string[];
+  source?: string;
+  eventType?: string;
+  reason: string;
+}>({
+  letterIds: { type: "array", items: uuidField, min: 1, max: 100, unique: true, optional: true },
+  source: { ...text(255), optional: true },
+  eventType: { ...text(255), optional: true },
+  reason,
+});
+
+/** GET /ops/sagas */
+export async function listSagas(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.list", readQuery(request.query, SAGA_QUERY)));
+}
+
+/** GET /ops/sagas/:id */
+export async function getOperatedSaga(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.get", { sagaId: idIn(request, "id", "saga") }));
+}
+
+/** GET /ops/transactions */
+export async function listTransactions(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.transactions", readQuery(request.query, TRANSACTION_QUERY)));
+}
+
+/** GET /ops/transactions/:id */
+export async function getOperatedTransaction(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.transaction", { transactionId: idIn(request, "id", "transaction") }));
+}
+
+type Verb = Extract<ActionName, "saga.retry" | "saga.skip" | "saga.compensate" | "saga.forceCancel">;
+
+/** POST /ops/sagas/:id/… and /ops/transactions/:id/…, each with its reason. */
+export const operate =
+  (action: Verb, target: "saga" | "transaction", operation: string) =>
+  async (request: ApiRequest, call: Call): Promise<Reply> => {
+    const params = { id: idIn(request, "id", target), ...readReason(request.body) };
+    const actor = request.principal.subject;
+    const claim = claimIfKeyed(request, operation, params);
+    return answerOf(await call(action, { ...params, target, actor, ...claim }));
+  };
+
+/** GET /ops/dead-letters */
+export async function listDeadLetters(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.deadLetters", readQuery(request.query, LETTER_QUERY)));
+}
+
+/** POST /ops/dead-letters/redrive: those named, or the oldest open ones of a source or a type. */
+export async function redriveDeadLetters(request: ApiRequest, call: Call): Promise<Reply> {
+  const body = readRedrive(request.body);
+  const { letterIds, source, eventType } = body;
+  if ((letterIds === undefined) === (source === undefined && eventType === undefined)) {
+    const message = "Name either letterIds, or the source or eventType whose oldest letters are meant.";
+    throw new InvalidInputError([{ field: "letterIds", message }]);
+  }
+  const params = { ...body, ...(letterIds && { letterIds: letterIds.map((id) => id.toLowerCase()) }) };
+  const claim = claimIfKeyed(request, "POST /ops/dead-letters/redrive", params);
+  return answerOf(await call("saga.redrive", { ...params, actor: request.principal.subject, ...claim }));
+}
+
+/** GET /ops/audit: what operators did. */
+export async function listDeeds(request: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("saga.deeds", readQuery(request.query, DEED_QUERY)));
+}
