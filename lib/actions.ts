@@ -6,7 +6,6 @@ import type {
   DeadLetterView,
   IdempotencyClaim,
   IdempotentAnswer,
-  OperatedTransactionView,
   OperationDone,
   OperatorActionView,
   OrderStatus,
@@ -188,7 +187,7 @@ export interface Actions extends Redrives {
   "saga.compensate": { params: Operation; result: IdempotentAnswer<OperationDone> };
   "saga.forceCancel": { params: Operation; result: IdempotentAnswer<OperationDone> };
   "saga.list": { params: InstanceQuery; result: Page<SagaView> };
-  "saga.transactions": { params: InstanceQuery; result: Page<OperatedTransactionView> };
+  "saga.transactions": { params: InstanceQuery; result: Page<TransactionView> };
   "saga.deeds": {
     params: { actor?: string; action?: string; targetId?: string; limit?: number; cursor?: string };
     result: Page<OperatorActionView>;

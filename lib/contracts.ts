@@ -121,6 +121,8 @@ export interface TransactionView {
   readonly type: string;
   readonly orderId: string;
   readonly state: string;
+  /** For operators: a retry limit is used up; it is still retried, slowly. */
+  readonly stuck: boolean;
   readonly participants: readonly {
     readonly name: string;
     readonly state: string;
@@ -129,12 +131,6 @@ export interface TransactionView {
   readonly error?: Reason;
   readonly createdAt: string;
   readonly updatedAt: string;
-}
-
-/** As operators see it. */
-export interface OperatedTransactionView extends TransactionView {
-  /** A retry limit is used up: still retried, slowly. */
-  readonly stuck: boolean;
 }
 
 export interface OperationDone {

@@ -9,11 +9,11 @@ import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
+import type { Route, TokenRoute } from "./contract/route.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { type ApiRequest, type Call, hasRole } from "./request.ts";
-import type { Route, TokenRoute } from "./routes.ts";
+import { type Call, hasRole, type RawRequest } from "./request.ts";
 import { type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -33,7 +33,7 @@ export const gatewayService = (settings: Config) =>
     settings: webSettings,
     methods: {
       /** The request as its route sees it. @throws what keeps its sender from asking for this */
-      async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
+      async authorised(route: TokenRoute, request: WebRequest): Promise<RawRequest> {
         const { headers, $params } = request;
         const principal = await this.verify(headers.authorization);
         const mayLack = route.method === "GET" || (route.optionalBody && !hasBody(request));
@@ -56,7 +56,7 @@ export const gatewayService = (settings: Config) =>
               call,
             )
           : await route.handle(await this.authorised(route, request), call);
-        this.answer(request, response, reply);
+        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
@@ -76,7 +76,7 @@ export const gatewayService = (settings: Config) =>
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
         else if (problem.status > 500)
           lines.warn("a request could not be served", { method, path, code: problem.code });
-        const answer = { status: problem.status, headers, body: problem };
+        const answer = { status: problem.status, headers, body: JSON.stringify(problem) };
         this.answer(request, response, answer, "application/problem+json; charset=utf-8");
       },
 

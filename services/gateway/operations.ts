@@ -1,52 +1,54 @@
 import type { ActionName } from "../../lib/actions.ts";
 import { InvalidInputError } from "../../lib/errors.ts";
 import { bodyReader, text, uuid as uuidField } from "./body-schema.ts";
+import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
-import { oneOf, PAGE, readQuery, token, uuid, yesOrNo } from "./query.ts";
+import { oneOf, PAGE, type QueryOf, token, uuid, yesOrNo } from "./query.ts";
 import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
 /** What operators look at and do: /ops. */
 
-const SAGA_STATES = ["RUNNING", "COMPENSATING", "STUCK", "COMPLETED", "COMPENSATED"] as const;
-const TRANSACTION_STATES = ["TRYING", "CONFIRMING", "CONFIRMED", "CANCELLING", "CANCELLED"] as const;
-
-const SAGA_QUERY = {
+export const SAGA_QUERY = {
   state: oneOf(SAGA_STATES),
   type: oneOf(["CREATE_ORDER", "CANCEL_ORDER"]),
   stuck: yesOrNo,
   ...PAGE,
 };
-const TRANSACTION_QUERY = {
+export const TRANSACTION_QUERY = {
   state: oneOf(TRANSACTION_STATES),
   type: oneOf(["PAY_ORDER"]),
   stuck: yesOrNo,
   ...PAGE,
 };
-const LETTER_QUERY = {
+export const LETTER_QUERY = {
   status: oneOf(["OPEN", "REDRIVEN"]),
   source: token(255),
   eventType: token(255),
   ...PAGE,
 };
-const DEED_QUERY = { actor: token(64), action: token(64), targetId: uuid, ...PAGE };
+export const DEED_QUERY = { actor: token(64), action: token(64), targetId: uuid, ...PAGE };
 
-const reason = { ...text(1_000), min: 3 };
-const readReason = bodyReader<{ reason: string }>({ reason });
-const readRedrive = bodyReader<{
-  letterIds?: readonly string[];
-  source?: string;
-  eventType?: string;
-  reason: string;
-}>({
+const reason = { ...text(1_000), min: 3, json: { examples: ["the cause is mended"] } };
+export const reasonBody = bodyReader<{ reason: string }>({ reason });
+interface Redrive {
+  readonly letterIds?: readonly string[];
+  readonly source?: string;
+  readonly eventType?: string;
+  readonly reason: string;
+}
+
+export const redriveBody = bodyReader<Redrive>({
   letterIds: { type: "array", items: uuidField, min: 1, max: 100, unique: true, optional: true },
   source: { ...text(255), optional: true },
   eventType: { ...text(255), optional: true },
   reason,
 });
 
+type Asked<Readers> = ApiRequest<undefined, QueryOf<Readers>>;
+
 /** GET /ops/sagas */
-export async function listSagas(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.list", readQuery(request.query, SAGA_QUERY)));
+export async function listSagas({ query }: Asked<typeof SAGA_QUERY>, call: Call): Promise<Reply> {
+  return ok(await call("saga.list", query));
 }
 
 /** GET /ops/sagas/:id */
@@ -55,8 +57,11 @@ export async function getOperatedSaga(request: ApiRequest, call: Call): Promise<
 }
 
 /** GET /ops/transactions */
-export async function listTransactions(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.transactions", readQuery(request.query, TRANSACTION_QUERY)));
+export async function listTransactions(
+  { query }: Asked<typeof TRANSACTION_QUERY>,
+  call: Call,
+): Promise<Reply> {
+  return ok(await call("saga.transactions", query));
 }
 
 /** GET /ops/transactions/:id */
@@ -69,21 +74,21 @@ type Verb = Extract<ActionName, "saga.retry" | "saga.skip" | "saga.compensate" |
 /** POST /ops/sagas/:id/… and /ops/transactions/:id/…, each with its reason. */
 export const operate =
   (action: Verb, target: "saga" | "transaction", operation: string) =>
-  async (request: ApiRequest, call: Call): Promise<Reply> => {
-    const params = { id: idIn(request, "id", target), ...readReason(request.body) };
+  async (request: ApiRequest<{ reason: string }>, call: Call): Promise<Reply> => {
+    const params = { id: idIn(request, "id", target), ...request.body };
     const actor = request.principal.subject;
     const claim = claimIfKeyed(request, operation, params);
     return answerOf(await call(action, { ...params, target, actor, ...claim }));
   };
 
 /** GET /ops/dead-letters */
-export async function listDeadLetters(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.deadLetters", readQuery(request.query, LETTER_QUERY)));
+export async function listDeadLetters({ query }: Asked<typeof LETTER_QUERY>, call: Call): Promise<Reply> {
+  return ok(await call("saga.deadLetters", query));
 }
 
 /** POST /ops/dead-letters/redrive: those named, or the oldest open ones of a source or a type. */
-export async function redriveDeadLetters(request: ApiRequest, call: Call): Promise<Reply> {
-  const body = readRedrive(request.body);
+export async function redriveDeadLetters(request: ApiRequest<Redrive>, call: Call): Promise<Reply> {
+  const { body } = request;
   const { letterIds, source, eventType } = body;
   if ((letterIds === undefined) === (source === undefined && eventType === undefined)) {
     const message = "Name either letterIds, or the source or eventType whose oldest letters are meant.";
@@ -95,6 +100,6 @@ export async function redriveDeadLetters(request: ApiRequest, call: Call): Promi
 }
 
 /** GET /ops/audit: what operators did. */
-export async function listDeeds(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.deeds", readQuery(request.query, DEED_QUERY)));
+export async function listDeeds({ query }: Asked<typeof DEED_QUERY>, call: Call): Promise<Reply> {
+  return ok(await call("saga.deeds", query));
 }

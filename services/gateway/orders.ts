@@ -1,8 +1,9 @@
-import type { OrderStatus, OrderView, SagaView } from "../../lib/contracts.ts";
+import type { OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
+import { ORDER_STATUSES } from "./contract/views.ts";
 import { claimOf } from "./idempotency-key.ts";
 import { parseOrder } from "./order-input.ts";
-import { instant, oneOf, PAGE, readQuery, uuid } from "./query.ts";
+import { instant, oneOf, PAGE, type QueryOf, uuid } from "./query.ts";
 import { ForbiddenError } from "./refusals.ts";
 import {
   type ApiRequest,
@@ -15,22 +16,11 @@ import {
   waitSecondsOf,
 } from "./request.ts";
 
-const STATUSES: readonly OrderStatus[] = [
-  "draft",
-  "created",
-  "paying",
-  "paid",
-  "shipping",
-  "completed",
-  "cancelling",
-  "cancelled",
-];
-
 /** What a waiting call may take on top of the wait. */
 const ANSWER_MS = 5_000;
 
-const LIST_QUERY = {
-  status: oneOf(STATUSES),
+export const LIST_QUERY = {
+  status: oneOf(ORDER_STATUSES),
   customerId: uuid,
   from: instant,
   to: instant,
@@ -47,8 +37,11 @@ export async function createOrder(request: ApiRequest, call: Call): Promise<Repl
 }
 
 /** GET /orders. A customer may name themselves, and nobody else. */
-export async function listOrders(request: ApiRequest, call: Call): Promise<Reply> {
-  const query = readQuery(request.query, LIST_QUERY);
+export async function listOrders(
+  request: ApiRequest<undefined, QueryOf<typeof LIST_QUERY>>,
+  call: Call,
+): Promise<Reply> {
+  const { query } = request;
   const viewer = viewerOf(request.principal);
   if (viewer.customerId !== undefined && (query.customerId ?? viewer.customerId) !== viewer.customerId) {
     throw new ForbiddenError("Only staff may list the orders of others.");

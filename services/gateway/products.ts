@@ -1,7 +1,7 @@
 import { UNITS_MAX } from "../../lib/params.ts";
-import { bodyReader, text } from "./body-schema.ts";
+import { bodyReader, currency, text } from "./body-schema.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
-import { PAGE, readQuery, wholeNumber } from "./query.ts";
+import { PAGE, type QueryOf, wholeNumber } from "./query.ts";
 import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
 interface NewProduct {
@@ -14,25 +14,33 @@ interface NewProduct {
 
 const whole = (min: number) => ({ type: "number", integer: true, min, max: UNITS_MAX });
 
-const readProduct = bodyReader<NewProduct>({
-  sku: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/ },
-  name: text(200),
-  priceMinor: whole(0),
-  currency: { type: "string", pattern: /^[A-Z]{3}$/ },
-  stock: whole(0),
+export const productBody = bodyReader<NewProduct>({
+  sku: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/, json: { examples: ["HAMMER-16"] } },
+  name: { ...text(200), json: { examples: ["Claw hammer, 16 oz"] } },
+  priceMinor: { ...whole(0), json: { examples: [2_450] } },
+  currency,
+  stock: { ...whole(0), json: { examples: [480] } },
 });
 
-const readAdjustment = bodyReader<{ delta: number; reason: string }>({
-  delta: { ...whole(-UNITS_MAX), notEqual: 0 },
+interface Adjustment {
+  readonly delta: number;
+  readonly reason: string;
+}
+
+export const adjustmentBody = bodyReader<Adjustment>({
+  delta: { ...whole(-UNITS_MAX), notEqual: 0, json: { examples: [20] } },
   reason: text(255),
 });
 
 const LOW_STOCK_DEFAULT = 10;
-const LOW_STOCK_QUERY = { threshold: wholeNumber(0, 999_999_999), ...PAGE };
+export const LOW_STOCK_QUERY = { threshold: wholeNumber(0, 999_999_999), ...PAGE };
 
 /** GET /products */
-export async function listProducts(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("product.list", readQuery(request.query, PAGE)));
+export async function listProducts(
+  { query }: ApiRequest<undefined, QueryOf<typeof PAGE>>,
+  call: Call,
+): Promise<Reply> {
+  return ok(await call("product.list", query));
 }
 
 /** GET /products/:productId */
@@ -41,14 +49,17 @@ export async function getProduct(request: ApiRequest, call: Call): Promise<Reply
 }
 
 /** GET /products/low-stock: what has at most `threshold` available. */
-export async function listLowStock(request: ApiRequest, call: Call): Promise<Reply> {
-  const { threshold = LOW_STOCK_DEFAULT, ...page } = readQuery(request.query, LOW_STOCK_QUERY);
+export async function listLowStock(
+  { query }: ApiRequest<undefined, QueryOf<typeof LOW_STOCK_QUERY>>,
+  call: Call,
+): Promise<Reply> {
+  const { threshold = LOW_STOCK_DEFAULT, ...page } = query;
   return ok(await call("product.lowStock", { threshold, ...page }));
 }
 
 /** POST /products */
-export async function createProduct(request: ApiRequest, call: Call): Promise<Reply> {
-  const product = readProduct(request.body);
+export async function createProduct(request: ApiRequest<NewProduct>, call: Call): Promise<Reply> {
+  const { body: product } = request;
   const actor = request.principal.subject;
   const answer = await call("product.create", {
     ...product,
@@ -59,8 +70,8 @@ export async function createProduct(request: ApiRequest, call: Call): Promise<Re
 }
 
 /** PUT /products/:productId/stock */
-export async function adjustStock(request: ApiRequest, call: Call): Promise<Reply> {
-  const params = { productId: idIn(request, "productId", "product"), ...readAdjustment(request.body) };
+export async function adjustStock(request: ApiRequest<Adjustment>, call: Call): Promise<Reply> {
+  const params = { productId: idIn(request, "productId", "product"), ...request.body };
   const actor = request.principal.subject;
   const claim = claimIfKeyed(request, "PUT /products/:productId/stock", params);
   return answerOf(await call("product.adjust", { ...params, actor, ...claim }));

@@ -3,8 +3,9 @@ import type { CallingOptions, Context } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 import type { CallMeta } from "../../lib/define.ts";
 import { send } from "./answers.ts";
+import type { Route } from "./contract/route.ts";
 import { correlationIdOf } from "./correlation.ts";
-import { ROUTES, type Route } from "./routes.ts";
+import { ROUTES } from "./routes.ts";
 
 /** What moleculer-web puts on a request. */
 export interface WebRequest extends IncomingMessage {
@@ -89,6 +90,9 @@ function beginRequest(options: CallingOptions, request: WebRequest, response: Se
 function index(_request: IncomingMessage, response: ServerResponse): void {
   send(response, {
     status: 200,
-    body: { name: "holdfast", api: ROUTES.map((route) => `${route.method} /api${route.path}`) },
+    body: JSON.stringify({
+      name: "holdfast",
+      api: ROUTES.map((route) => `${route.method} /api${route.path}`),
+    }),
   });
 }

@@ -130,7 +130,7 @@ export const sagaOperations = () =>
         params: instances,
         async handler(ctx: ActionContext<"saga.transactions">) {
           const found = await listTransactions(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, (one) => ({ ...transactionView(one), stuck: one.stuck }));
+          return pageBy(found, ctx.params, transactionView);
         },
       },
       /** What operators did, newest first. @throws CURSOR_INVALID */
