@@ -10,6 +10,7 @@ import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
 import type { Route, TokenRoute } from "./contract/route.ts";
+import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
@@ -57,6 +58,13 @@ export const gatewayService = (settings: Config) =>
             )
           : await route.handle(await this.authorised(route, request), call);
         this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+      },
+
+      /** What explains the API, where this deployment shows it. */
+      async handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void> {
+        if (request.method !== "GET") throw new MethodNotAllowedError(["GET"]);
+        if (!settings.DOCS) throw new RouteNotFoundError();
+        await showDocument(path, request, response);
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
