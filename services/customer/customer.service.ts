@@ -4,7 +4,9 @@ import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError, RuleViolationError } from "../../lib/errors.ts";
 import { uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { type CustomerStatus, customerStatuses } from "./customer.store.ts";
+import { tokenVersions } from "./token-versions.mixin.ts";
 
 interface CustomerVars {
   statusOf: Batcher<string, CustomerStatus | undefined>;
@@ -13,7 +15,7 @@ interface CustomerVars {
 /** Customers and whether they may order. */
 export default defineService<CustomerVars>()({
   name: "customer",
-  mixins: [database("customer")],
+  mixins: [retention("customer"), tokenVersions(), database("customer")],
   created() {
     this.statusOf = createBatcher({
       name: "customer.validate",

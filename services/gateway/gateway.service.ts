@@ -7,12 +7,11 @@ import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
-import { createVerifier, type Verifier } from "./auth.ts";
+import { authentication } from "./authentication.mixin.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
 import type { Route, TokenRoute } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
-import { openKeys } from "./keys.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { type Call, hasRole, type RawRequest } from "./request.ts";
 import { type WebRequest, webSettings } from "./web.ts";
@@ -20,7 +19,6 @@ import { type WebRequest, webSettings } from "./web.ts";
 interface State {
   server: Server;
   metrics: Metrics;
-  verify: Verifier;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -30,7 +28,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [ApiGateway],
+    mixins: [authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** The request as its route sees it. @throws what keeps its sender from asking for this */
@@ -119,14 +117,10 @@ export const gatewayService = (settings: Config) =>
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
-      this.verify = createVerifier({
-        keys: await openKeys(settings.JWT_KEYS),
-        issuer: settings.JWT_ISSUER,
-        audience: settings.JWT_AUDIENCE,
-      });
       const { PORT: port, HOST: host } = settings;
       const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
       log(this.logger, {}).info("serves the API", { host, port: real });
+      await this.learnRevocations();
     },
     async stopped() {
       await this.drainRequests();

@@ -51,9 +51,9 @@ export async function listSagas({ query }: Asked<typeof SAGA_QUERY>, call: Call)
   return ok(await call("saga.list", query));
 }
 
-/** GET /ops/sagas/:id */
+/** GET /ops/sagas/:sagaId */
 export async function getOperatedSaga(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.get", { sagaId: idIn(request, "id", "saga") }));
+  return ok(await call("saga.get", { sagaId: idIn(request, "sagaId", "saga") }));
 }
 
 /** GET /ops/transactions */
@@ -64,18 +64,18 @@ export async function listTransactions(
   return ok(await call("saga.transactions", query));
 }
 
-/** GET /ops/transactions/:id */
+/** GET /ops/transactions/:transactionId */
 export async function getOperatedTransaction(request: ApiRequest, call: Call): Promise<Reply> {
-  return ok(await call("saga.transaction", { transactionId: idIn(request, "id", "transaction") }));
+  return ok(await call("saga.transaction", { transactionId: idIn(request, "transactionId", "transaction") }));
 }
 
 type Verb = Extract<ActionName, "saga.retry" | "saga.skip" | "saga.compensate" | "saga.forceCancel">;
 
-/** POST /ops/sagas/:id/… and /ops/transactions/:id/…, each with its reason. */
+/** POST /ops/sagas/:sagaId/… and /ops/transactions/:transactionId/…, each with its reason. */
 export const operate =
   (action: Verb, target: "saga" | "transaction", operation: string) =>
   async (request: ApiRequest<{ reason: string }>, call: Call): Promise<Reply> => {
-    const params = { id: idIn(request, "id", target), ...request.body };
+    const params = { id: idIn(request, `${target}Id`, target), ...request.body };
     const actor = request.principal.subject;
     const claim = claimIfKeyed(request, operation, params);
     return answerOf(await call(action, { ...params, target, actor, ...claim }));

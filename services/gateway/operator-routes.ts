@@ -19,6 +19,7 @@ import {
   SAGA_QUERY,
   TRANSACTION_QUERY,
 } from "./operations.ts";
+import { revocationBody, revokeTokens } from "./tokens.ts";
 
 const looking = { tag: "operations", method: "GET", roles: ["operator"], status: 200 } as const;
 const doing = { ...looking, method: "POST", key: "optional" } as const;
@@ -60,18 +61,18 @@ const SAGA_ROUTES: readonly Route[] = [
     ...looking,
     id: "getOperatedSaga",
     summary: "Look at a saga",
-    path: "/ops/sagas/:id",
+    path: "/ops/sagas/:sagaId",
     action: "saga.get",
     answer: saga,
     problems: ["SAGA_NOT_FOUND"],
     handle: getOperatedSaga,
   }),
-  verb("retrySaga", "Try the step in hand again, now", "/ops/sagas/:id/retry", "saga", "saga.retry"),
-  verb("skipSaga", "Take the step in hand for done", "/ops/sagas/:id/skip", "saga", "saga.skip"),
+  verb("retrySaga", "Try the step in hand again, now", "/ops/sagas/:sagaId/retry", "saga", "saga.retry"),
+  verb("skipSaga", "Take the step in hand for done", "/ops/sagas/:sagaId/skip", "saga", "saga.skip"),
   verb(
     "compensateSaga",
     "Undo a saga that has not reached its pivot",
-    "/ops/sagas/:id/compensate",
+    "/ops/sagas/:sagaId/compensate",
     "saga",
     "saga.compensate",
   ),
@@ -91,7 +92,7 @@ const TRANSACTION_ROUTES: readonly Route[] = [
     ...looking,
     id: "getOperatedTransaction",
     summary: "Look at a transaction",
-    path: "/ops/transactions/:id",
+    path: "/ops/transactions/:transactionId",
     action: "saga.transaction",
     answer: views.operatedTransaction,
     problems: ["TRANSACTION_NOT_FOUND"],
@@ -100,14 +101,14 @@ const TRANSACTION_ROUTES: readonly Route[] = [
   verb(
     "retryTransaction",
     "Ask the participants again, now",
-    "/ops/transactions/:id/retry",
+    "/ops/transactions/:transactionId/retry",
     "transaction",
     "saga.retry",
   ),
   verb(
     "forceCancelTransaction",
     "Cancel what is not decided, or end a cancellation that cannot end by itself",
-    "/ops/transactions/:id/force-cancel",
+    "/ops/transactions/:transactionId/force-cancel",
     "transaction",
     "saga.forceCancel",
   ),
@@ -117,6 +118,18 @@ const TRANSACTION_ROUTES: readonly Route[] = [
 export const OPERATOR_ROUTES: readonly Route[] = [
   ...SAGA_ROUTES,
   ...TRANSACTION_ROUTES,
+  route({
+    ...looking,
+    method: "POST",
+    id: "revokeTokens",
+    summary: "Refuse the tokens that a subject has been given so far",
+    more: "Those whose `ver` is below the version that this answers. In force everywhere within seconds.",
+    path: "/ops/tokens/revoke",
+    action: "customer.revokeTokens",
+    answer: views.revocation,
+    body: revocationBody,
+    handle: revokeTokens,
+  }),
   route({
     ...listing(views.deadLetter),
     id: "listDeadLetters",

@@ -15,6 +15,7 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { catalogue } from "./catalogue.mixin.ts";
@@ -48,6 +49,7 @@ export default defineService<ProductVars>()({
     tccParticipant("product"),
     idempotency(),
     outbox("product"),
+    retention("product"),
     database("product"),
   ],
   methods: {

@@ -48,6 +48,11 @@ export const redriveAnswer = object<RedriveAnswer>({
   failed: like([], list(object<RedriveAnswer["failed"][number]>({ letterId: id, error: reason }))),
 });
 
+export const revocation = object<{ subject: string; version: number }>({
+  subject: text,
+  version: about("The least version that is let in.", like(1, count)),
+});
+
 export const operatorAction = object<OperatorActionView>({
   actionId: id,
   actor: text,

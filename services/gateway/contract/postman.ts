@@ -26,8 +26,7 @@ const VARIABLES = {
 function nameOfId(path: string, name: string): string {
   if (name === "provider") return "simulator";
   if (name in VARIABLES) return `{{${name}}}`;
-  if (path.includes("/sagas/")) return "{{sagaId}}";
-  if (path.includes("/transactions/") || path.includes("/payments/c")) return "{{transactionId}}";
+  if (path.startsWith("/payments/c")) return "{{transactionId}}";
   return LONG_AGO;
 }
 

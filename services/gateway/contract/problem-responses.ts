@@ -75,15 +75,15 @@ interface Responses {
 export function problemResponses(): Responses {
   const responses: Record<string, JsonSchema> = {};
   const known = new Map<string, string>();
-  const nameOf = (status: number, codes: readonly ProblemCode[], route: Route) => {
-    const identity = [status, route.signed === true, ...codes].join(" ");
+  const nameOf = (status: number, codes: readonly ProblemCode[]) => {
+    const identity = [status, ...codes].join(" ");
     const found = known.get(identity);
     if (found !== undefined) return found;
     const title = (STATUS_CODES[status] ?? "Problem").replace(/\W/g, "");
     const count = Object.keys(responses).filter((name) => name.replace(/\d+$/, "") === title).length;
     const name = count === 0 ? title : `${title}${count + 1}`;
     known.set(identity, name);
-    responses[name] = problemResponse(status, codes, route.signed !== true);
+    responses[name] = problemResponse(status, codes);
     return name;
   };
   return {
@@ -92,18 +92,18 @@ export function problemResponses(): Responses {
       Object.fromEntries(
         [...Map.groupBy(codesOf(route), statusOf)].map(([status, codes]) => [
           String(status),
-          { $ref: `#/components/responses/${nameOf(status, codes, route)}` },
+          { $ref: `#/components/responses/${nameOf(status, codes)}` },
         ]),
       ),
   };
 }
 
-function problemResponse(status: number, codes: readonly ProblemCode[], isOfTokens: boolean): JsonSchema {
+function problemResponse(status: number, codes: readonly ProblemCode[]): JsonSchema {
   const waits = status === 503 || codes.includes("REQUEST_IN_PROGRESS");
   const [first = "INTERNAL_ERROR"] = codes;
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code][1]}`).join("\n\n"),
-    headers: headersOf(waits && "Retry-After", status === 401 && isOfTokens && "WWW-Authenticate"),
+    headers: headersOf(waits && "Retry-After", status === 401 && "WWW-Authenticate"),
     content: {
       "application/problem+json": {
         schema: {

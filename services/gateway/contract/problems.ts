@@ -56,6 +56,7 @@ export const PROBLEMS = define({
   DATABASE_UNAVAILABLE: [503, "A database cannot be reached; nothing was changed."],
   COMMIT_OUTCOME_UNKNOWN: [503, "It may or may not have happened: repeat under the same key to find out."],
   KEYS_UNAVAILABLE: [503, "The keys that tokens are checked against cannot be read."],
+  REVOCATIONS_UNAVAILABLE: [503, "It is not known which tokens are revoked."],
   OVERLOADED: [503, "Too much work is waiting. Repeat later."],
   PAYMENT_UNKNOWN: [503, "The provider has not answered yet. Asking again finds out, and never pays twice."],
   PAYMENT_VOID_REFUSED: [503, "The provider does not let go of the authorisation yet."],
@@ -77,7 +78,12 @@ export const ALWAYS: readonly ProblemCode[] = [
   "OVERLOADED",
   "REQUEST_TIMEOUT",
 ];
-export const OF_TOKENS: readonly ProblemCode[] = ["UNAUTHENTICATED", "KEYS_UNAVAILABLE", "FORBIDDEN"];
+export const OF_TOKENS: readonly ProblemCode[] = [
+  "UNAUTHENTICATED",
+  "KEYS_UNAVAILABLE",
+  "REVOCATIONS_UNAVAILABLE",
+  "FORBIDDEN",
+];
 export const OF_BODIES: readonly ProblemCode[] = [
   "MALFORMED_JSON",
   "BODY_TOO_LARGE",
