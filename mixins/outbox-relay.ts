@@ -1,19 +1,23 @@
-import { type Bus, MessageRefusedError } from "../lib/bus/bus.ts";
+import { type Bus, MessageRefusedError, TopicMissingError } from "../lib/bus/bus.ts";
 import { type Database, withTransaction } from "../lib/database.ts";
 import { TOPICS } from "../lib/events.ts";
 import { createPoller, type Poller } from "../lib/poller.ts";
 import {
   appendEvents,
+  lettersOf,
   markPublished,
   markRefused,
   type PendingEvent,
   pendingEvents,
 } from "./outbox.store.ts";
 import { claimBuckets, releaseBuckets } from "./outbox-buckets.store.ts";
+import { createParking } from "./outbox-parking.ts";
 
 export interface RelayOptions {
   readonly database: Database;
   readonly bus: Bus;
+  /** Whose outbox it is. */
+  readonly service: string;
   /** Unique among all relays of the database. */
   readonly owner: string;
   readonly pollMs: number;
@@ -21,10 +25,14 @@ export interface RelayOptions {
   readonly leaseMs: number;
   readonly onPublished: (events: readonly PendingEvent[], durationMs: number) => void;
   readonly onFailed: (event: PendingEvent, reason: string) => void;
+  /** A topic does not exist: its events wait, all others go on. */
+  readonly onTopicMissing: (topics: readonly string[], events: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
 export interface Relay {
+  /** Topics that events wait for, as far as this relay has met them lately. */
+  missingTopics(): readonly string[];
   start(): void;
   wake(): void;
   /** Publishes what is in hand, gives its buckets back. */
@@ -53,6 +61,7 @@ export function createRelay(options: RelayOptions): Relay {
   let claimedAt = Number.NEGATIVE_INFINITY;
   let sweptAt = Number.NEGATIVE_INFINITY;
   let mark = 0;
+  const parking = createParking(database, options.onTopicMissing);
 
   const renew = async () => {
     if (performance.now() - claimedAt < leaseMs / 3) return;
@@ -71,6 +80,7 @@ export function createRelay(options: RelayOptions): Relay {
       database,
       events.map(({ position }) => position),
     );
+    parking.noteThrough(events);
     options.onPublished(events, performance.now() - before);
   };
 
@@ -79,7 +89,10 @@ export function createRelay(options: RelayOptions): Relay {
     const final = await withTransaction(database, async (tx) => {
       const last = await markRefused(tx, event, error.message, ATTEMPTS_MAX, backoffMs);
       // A letter about a letter would never end.
-      if (last && event.type !== DEAD_LETTER) appendEvents(tx, [deadLetter(event, error.message)]);
+      if (last && event.type !== DEAD_LETTER) {
+        const version = (await lettersOf(tx, eventIdOf(event))) + 1;
+        appendEvents(tx, [deadLetter(event, error.message, options.service, version)]);
+      }
       return last;
     });
     if (final) options.onFailed(event, error.message);
@@ -101,6 +114,10 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       await publish(events);
     } catch (error) {
+      if (error instanceof TopicMissingError) {
+        await parking.park(events, error);
+        return true;
+      }
       if (!(error instanceof MessageRefusedError)) throw error;
       const refused = events[error.index];
       if (!refused) throw error;
@@ -126,6 +143,7 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     start: poller.start,
     wake: poller.wake,
+    missingTopics: parking.missing,
     async stop() {
       await poller.stop();
       await releaseBuckets(database, owner).catch(options.onError);
@@ -134,19 +152,31 @@ export function createRelay(options: RelayOptions): Relay {
 }
 
 /** The refused event as a letter of its own: an aggregate that nothing blocks. */
-function deadLetter(event: PendingEvent, reason: string) {
-  const { message, position, retryCount } = event;
-  const eventId = message.headers["event-id"] ?? "";
+function deadLetter(event: PendingEvent, reason: string, service: string, aggregateVersion: number) {
+  const { message, position, retryCount, type: eventType } = event;
+  const eventId = eventIdOf(event);
   return {
     type: DEAD_LETTER,
     topic: TOPICS.deadLetters.name,
     aggregateType: "dead-letter",
     aggregateId: eventId,
-    aggregateVersion: 1,
+    aggregateVersion,
     version: 1,
     correlationId: message.headers["correlation-id"] ?? "",
     causationId: eventId,
     // The event itself stays in the outbox; a letter with its payload might be refused for the same reason.
-    data: { source: "outbox", topic: message.topic, position, error: reason, attempts: retryCount + 1 },
+    data: {
+      source: "outbox",
+      service,
+      topic: message.topic,
+      position,
+      eventType,
+      error: reason,
+      attempts: retryCount + 1,
+    },
   };
+}
+
+function eventIdOf({ message }: PendingEvent): string {
+  return message.headers["event-id"] ?? "";
 }

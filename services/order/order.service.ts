@@ -2,7 +2,7 @@ import { Op, type WhereOptions } from "sequelize";
 import type { Actions } from "../../lib/actions.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
-import type { OrderView } from "../../lib/contracts.ts";
+import type { OrderBill, OrderView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
@@ -34,7 +34,7 @@ import { type PaymentRequest, payOrders } from "./order.payment.ts";
 import { orderRules } from "./order.retention.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
-import { findOrders, type OrderLookup } from "./order-view.store.ts";
+import { findBills, findOrders, type OrderLookup } from "./order-view.store.ts";
 import { createStaleDrafts } from "./stale-drafts.ts";
 
 type Draft = Actions["order.draft"];
@@ -46,6 +46,7 @@ interface OrderVars {
   requestCancellation: Batcher<Traced<RequestCancellation["params"]>, RequestCancellation["result"]>;
   pay: Readonly<Record<TccOp, Batcher<PaymentRequest, Moved>>>;
   find: Batcher<OrderLookup, OrderView | undefined>;
+  bill: Batcher<OrderLookup, OrderBill | undefined>;
   staleDrafts: Poller;
 }
 
@@ -111,6 +112,11 @@ export default defineService<OrderVars>()({
       name: "order.get",
       sizeMax,
       run: (lookups) => findOrders(this.database, lookups),
+    });
+    this.bill = createBatcher({
+      name: "order.bill",
+      sizeMax,
+      run: (lookups) => findBills(this.database, lookups),
     });
     const { STALE_DRAFT_MINUTES: minutes, STALE_DRAFT_POLL_MS: intervalMs } = config();
     const drafts = createStaleDrafts(context, this.broker, minutes);
@@ -234,6 +240,16 @@ export default defineService<OrderVars>()({
       async handler(ctx: ActionContext<"order.status">) {
         const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
+      },
+    },
+    /** What there is to pay. @throws ORDER_NOT_FOUND also when it is somebody else's */
+    bill: {
+      callers: ["saga"],
+      params: { $$strict: true, orderId: uuid, customerId: viewer },
+      async handler(ctx: ActionContext<"order.bill">) {
+        const bill = await this.bill(ctx.params);
+        if (!bill) throw new NotFoundError("order", ctx.params.orderId);
+        return bill;
       },
     },
     /** Newest first; `from` and `to` are ISO 8601 times of creation. @throws CURSOR_INVALID */

@@ -119,7 +119,7 @@ export const tccCoordinator = () =>
         params: PAY_PARAMS,
         async handler(ctx: ActionContext<"saga.payOrder">): Promise<IdempotentAnswer<PayOrderAnswer>> {
           const { orderId, customerId, idempotency } = ctx.params;
-          const order = await callAction(ctx, "order.get", { orderId, ...(customerId && { customerId }) });
+          const order = await callAction(ctx, "order.bill", { orderId, ...(customerId && { customerId }) });
           await assertPayable(this.database, order, idempotency);
           const correlationId = ctx.meta.correlationId ?? ctx.id;
           return this.acceptPayment(payOrderRequest(this.tccProtocol, ctx.params, order, correlationId));

@@ -86,6 +86,7 @@ test("a relay gives its buckets back when it stops", async () => {
   const errors: unknown[] = [];
   const relayOf = (owner: string) =>
     createRelay({
+      service: "customer",
       bus,
       owner,
       database: open({ connectionsMax: 2 }),
@@ -94,6 +95,7 @@ test("a relay gives its buckets back when it stops", async () => {
       leaseMs: 900,
       onPublished: () => undefined,
       onFailed: () => undefined,
+      onTopicMissing: () => undefined,
       onError: (error) => errors.push(error),
     });
   const [a, b] = [relayOf("a"), relayOf("b")];

@@ -114,6 +114,7 @@ export async function openWorld(server: TestServer): Promise<OutboxWorld> {
       const failed: PendingEvent[] = [];
       const errors: unknown[] = [];
       const relay = createRelay({
+        service: "customer",
         database: own.open({ connectionsMax: 2 }),
         bus,
         owner: randomUUID(),
@@ -122,6 +123,7 @@ export async function openWorld(server: TestServer): Promise<OutboxWorld> {
         leaseMs: 900,
         onPublished: () => undefined,
         onFailed: (event) => failed.push(event),
+        onTopicMissing: () => undefined,
         onError: (error) => errors.push(error),
         ...options,
       });
