@@ -14,6 +14,7 @@ import type {
   PricedLine,
   ProductView,
   Quote,
+  RateSpending,
   SagaView,
   ShippingAddress,
   TransactionView,
@@ -127,6 +128,8 @@ export interface Actions {
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
   /** Which of these sagas have not ended; one that is not known is not live. */
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
+  /** Seconds used of allowances; what each key owes then, with all gateways together. */
+  "saga.settleRates": { params: { spent: readonly RateSpending[] }; result: { owed: readonly number[] } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Fault, parseFaults } from "./fault-points.ts";
 
 /** Every setting of Holdfast: its name in the environment, how it is read, its default and what it is for. */
@@ -75,6 +76,28 @@ const urls = (schemes: readonly string[], about: string) =>
     fallback: undefined,
     about,
   });
+
+/** Networks as in 10.0.0.0/8, comma-separated; a lone address is a network of one. */
+const networks = (about: string) =>
+  define<readonly string[]>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      return found.every(isNetwork) ? found : undefined;
+    },
+    expected: "a comma-separated list of networks such as 10.0.0.0/8",
+    fallback: [],
+    about,
+  });
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+}
 
 const brokers = (about: string) =>
   define<string | undefined>({
@@ -156,6 +179,20 @@ export const SETTINGS = {
   ),
   SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
+  TRUSTED_PROXIES: networks("Proxies whose X-Forwarded-For is believed; none: the header is not looked at."),
+  RATE_LIMIT_PER_SUBJECT: integer(
+    100,
+    0,
+    1_000_000,
+    "Requests a second of one subject, on average; 0: no limit.",
+  ),
+  RATE_LIMIT_PER_ADDRESS: integer(
+    500,
+    0,
+    1_000_000,
+    "The same of one address, with a token or without; 0: no limit.",
+  ),
+  RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
   RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
   EXPIRY_POLL_MS: integer(5_000, 100, 600_000, "How often expired reservations are looked for."),
   STALE_DRAFT_MINUTES: integer(15, 1, 10_080, "A draft this old whose saga is not live is cancelled."),

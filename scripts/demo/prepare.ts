@@ -40,6 +40,7 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     DATABASE_URL: (server.localUrlOf ?? server.urlOf)("oms"),
     JWT_KEYS: keys.jwksFile,
     DEMO: "true",
+    ...demoLimits(process.env),
   });
   const config = loadConfig(env);
   const names = migratedNames(config);
@@ -55,6 +56,14 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, server.urlOf(`oms_${name}`)]));
   await seedDemo({ customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") });
   return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
+}
+
+/** Here one customer with one address is all the load there is. */
+function demoLimits(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    RATE_LIMIT_PER_SUBJECT: env.RATE_LIMIT_PER_SUBJECT || "20000",
+    RATE_LIMIT_PER_ADDRESS: env.RATE_LIMIT_PER_ADDRESS || "50000",
+  };
 }
 
 /** A variable that points elsewhere, left over in somebody's shell, must not split a demo over two servers. */

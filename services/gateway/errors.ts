@@ -103,6 +103,7 @@ function headersOf(status: number, data: Readonly<Record<string, unknown>>): Rec
       `Bearer realm="holdfast"${data.tokenGiven === true ? ', error="invalid_token"' : ""}`;
   }
   if (status === 405 && Array.isArray(data.allowed)) headers.allow = data.allowed.join(", ");
+  if (status === 429) Object.assign(headers, data.headers);
   const retryAfter = typeof data.retryAfterSeconds === "number" ? data.retryAfterSeconds : undefined;
   if (status === 503 || status === 429 || retryAfter !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfter ?? 1)));

@@ -22,6 +22,7 @@ import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
+import { rateLimits } from "./rate-limits.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
 import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
@@ -51,6 +52,7 @@ export default defineService<SagaVars>()({
     }),
     sagaOperations(),
     tccCoordinator(),
+    rateLimits(),
     idempotency(),
     outbox("saga"),
     database("saga"),

@@ -38,6 +38,7 @@ const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "saga.createOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
   "saga.get": () => ({ sagaId: SAGA }),
   "saga.order": () => order,
+  "saga.settleRates": () => ({ owed: [] }),
   "order.get": () => order,
   "order.status": () => order,
   "order.ship": () => order,
