@@ -205,6 +205,13 @@ export const SETTINGS = {
     "CREATE_ORDER gives up when stock has not answered by then.",
   ),
   DRAFT_WAIT_MS: integer(250, 0, 10_000, "How long POST /orders waits for the draft before it answers 202."),
+  UNPAID_ORDERS_MAX: integer(
+    100,
+    0,
+    100_000,
+    "Orders that a customer may have without paying them; 0: any number.",
+  ),
+  PAY_ATTEMPTS_MAX: integer(20, 1, 1_000, "How often one order may be tried to be paid."),
   PAYMENT_HOLD_SECONDS: integer(
     900,
     60,

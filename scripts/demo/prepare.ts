@@ -63,6 +63,7 @@ function demoLimits(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return {
     RATE_LIMIT_PER_SUBJECT: env.RATE_LIMIT_PER_SUBJECT || "20000",
     RATE_LIMIT_PER_ADDRESS: env.RATE_LIMIT_PER_ADDRESS || "50000",
+    UNPAID_ORDERS_MAX: env.UNPAID_ORDERS_MAX || "0",
   };
 }
 

@@ -19,14 +19,8 @@ import { readModel } from "../../mixins/read-model.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { requestCancellations } from "./order.cancellation.ts";
-import {
-  type CommandContext,
-  cancelOrders,
-  carryOut,
-  draftOrders,
-  type Moved,
-  type Traced,
-} from "./order.commands.ts";
+import { type CommandContext, cancelOrders, carryOut, type Moved, type Traced } from "./order.commands.ts";
+import { draftOrders } from "./order.drafts.ts";
 import { expireOrders } from "./order.expiry.ts";
 import { defineOrderModel, type OrderModel } from "./order.model.ts";
 import { type PaymentRequest, payOrders } from "./order.payment.ts";
@@ -34,6 +28,7 @@ import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 import { findOrders, type OrderLookup } from "./order-view.store.ts";
 import { createStaleDrafts } from "./stale-drafts.ts";
+import { unpaidOrders, unpaidSince } from "./unpaid-orders.store.ts";
 
 type Draft = Actions["order.draft"];
 type RequestCancellation = Actions["order.requestCancellation"];
@@ -62,11 +57,13 @@ export default defineService<OrderVars>()({
   ],
   methods: {
     commandContext(): CommandContext {
+      const { UNPAID_ORDERS_MAX: max, RESERVATION_TTL_SECONDS: ttlSeconds } = config();
       return {
         database: this.database,
         enqueueEvents: this.enqueueEvents,
         metrics: metricsOf(this.broker),
         logger: this.logger,
+        ...(max > 0 && { unpaid: { max, ttlSeconds } }),
       };
     },
     async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
@@ -220,6 +217,15 @@ export default defineService<OrderVars>()({
       async handler(ctx: ActionContext<"order.status">) {
         const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
+      },
+    },
+    /** How many unpaid orders a customer has, counted up to `max`. */
+    unpaid: {
+      params: { $$strict: true, customerId: uuid, max: { type: "number", integer: true, min: 1 } },
+      async handler(ctx: ActionContext<"order.unpaid">) {
+        const { customerId, max } = ctx.params;
+        const since = unpaidSince(config().RESERVATION_TTL_SECONDS);
+        return { unpaid: await unpaidOrders(this.database, customerId, since, max) };
       },
     },
     /** Newest first; `from` and `to` are ISO 8601 times of creation. @throws CURSOR_INVALID */
