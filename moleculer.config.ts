@@ -1,6 +1,7 @@
 import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
 import { type Config, config } from "./lib/config.ts";
+import { deadlines } from "./lib/deadline.ts";
 import { drain } from "./lib/drain.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
@@ -28,7 +29,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     metrics: { enabled: true, collectProcessMetrics: false },
     tracing: false,
     internalMiddlewares: false,
-    middlewares: [...moleculersOwn(), drain(), closeBus, internalServer(settings)],
+    middlewares: [...moleculersOwn(), deadlines(), drain(), closeBus, internalServer(settings)],
   };
   // The runner would put the text of the environment's TRANSPORTER in its place and lose our settings: read-only.
   const transporter = transport(settings);

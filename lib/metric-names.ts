@@ -50,6 +50,12 @@ export const METRICS = {
     ["route"],
     "From a request's head to its answer.",
   ),
+  holdfast_http_shed_total: define("counter", ["purpose"], "Requests refused because of overload."),
+  holdfast_http_in_flight: define(
+    "gauge",
+    ["kind"],
+    "Requests being worked on, and those that wait for an end.",
+  ),
   holdfast_event_loop_delay_seconds: define("gauge", ["quantile"], "Event loop delay since the last scrape."),
   process_cpu_seconds_total: define("counter", [], "User and system CPU time of the process."),
   process_resident_memory_bytes: define("gauge", [], "Resident memory of the process."),

@@ -193,6 +193,13 @@ export const SETTINGS = {
     "The same of one address, with a token or without; 0: no limit.",
   ),
   RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
+  SHED_IN_FLIGHT: integer(
+    1_000,
+    0,
+    1_000_000,
+    "Requests at once from which on a gateway begins no new work; 0: any number.",
+  ),
+  SHED_LOOP_DELAY_MS: integer(1_000, 0, 60_000, "The same by the delay of its event loop; 0: any delay."),
   RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
   EXPIRY_POLL_MS: integer(5_000, 100, 600_000, "How often expired reservations are looked for."),
   STALE_DRAFT_MINUTES: integer(15, 1, 10_080, "A draft this old whose saga is not live is cancelled."),

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import ApiGateway from "moleculer-web";
 import { type Config, config } from "../../lib/config.ts";
-import { callAction, defineService } from "../../lib/define.ts";
+import { defineService } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
@@ -9,20 +9,22 @@ import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
-import { authorise } from "./authorise.ts";
-import { readRaw } from "./body.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import type { Call } from "./request.ts";
+import { replyTo } from "./reply.ts";
 import type { Route } from "./routes.ts";
+import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
 interface State {
   server: Server;
   metrics: Metrics;
   verify: Verifier;
+  timeoutMs: number;
   admission: Admission;
+  shedder: Shedder;
+  loopDelay: LoopDelay;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -39,15 +41,7 @@ export const gatewayService = (settings: Config) =>
       async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
-        const { $ctx: ctx } = request;
-        const call: Call = (action, params, options) => callAction(ctx, action, params, options);
-        const reply = route.signed
-          ? await route.handle(
-              { path: request.$params.params, headers: request.headers, body: await readRaw(request) },
-              call,
-            )
-          : await route.handle(await authorise(this, route, request, response), call);
-        this.answer(request, response, reply);
+        this.answer(request, response, await replyTo(this, route, request, response));
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
@@ -104,6 +98,9 @@ export const gatewayService = (settings: Config) =>
     created() {
       this.metrics = metricsOf(this.broker);
       this.admission = createAdmission(this.broker, settings);
+      this.timeoutMs = settings.REQUEST_TIMEOUT_MS;
+      this.loopDelay = watchLoopDelay();
+      this.shedder = createGatewayShedder(settings, this.metrics, this.loopDelay);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
       this.server = createServer(LIMITS, (request, response) => this.receive(request, response));
@@ -121,6 +118,7 @@ export const gatewayService = (settings: Config) =>
     },
     async stopped() {
       await this.drainRequests();
+      this.loopDelay.stop();
     },
   });
 

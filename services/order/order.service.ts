@@ -69,8 +69,8 @@ export default defineService<OrderVars>()({
     async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
       await expireOrders(tx, this.commandContext(), events);
     },
-    async view(lookup: OrderLookup): Promise<OrderView> {
-      const order = await this.find(lookup);
+    async view(lookup: OrderLookup, deadline?: number): Promise<OrderView> {
+      const order = await this.find(lookup, deadline);
       if (!order) throw new NotFoundError("order", lookup.orderId);
       return order;
     },
@@ -208,14 +208,14 @@ export default defineService<OrderVars>()({
     get: {
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       handler(ctx: ActionContext<"order.get">) {
-        return this.view(ctx.params);
+        return this.view(ctx.params, ctx.meta.deadline);
       },
     },
     /** @throws ORDER_NOT_FOUND */
     status: {
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"order.status">) {
-        const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
+        const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params, ctx.meta.deadline);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
       },
     },

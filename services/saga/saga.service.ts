@@ -157,7 +157,7 @@ export default defineService<SagaVars>()({
         const asking = this.unpaidGuard(ctx.params.customerId, ctx.params.idempotency);
         if (asking) await asking;
         const request = createOrderRequest(this.protocol, ctx.params, ctx.meta.correlationId ?? ctx.id);
-        const answer = (await this.accept(request)) as IdempotentAnswer<CreateOrderAnswer>;
+        const answer = (await this.accept(request, ctx.meta.deadline)) as IdempotentAnswer<CreateOrderAnswer>;
         if (!answer.replayed) await this.drafts.wait(answer.body.sagaId, config().DRAFT_WAIT_MS);
         return answer;
       },
@@ -184,7 +184,9 @@ export default defineService<SagaVars>()({
         if (undone) return undone;
         await assertCancellable(this.database, order, ctx.params.idempotency);
         const request = cancelOrderRequest(this.protocol, ctx.params, order, correlationId);
-        return (await this.accept(request).catch(oneCancellation)) as IdempotentAnswer<{ sagaId: string }>;
+        return (await this.accept(request, ctx.meta.deadline).catch(oneCancellation)) as IdempotentAnswer<{
+          sagaId: string;
+        }>;
       },
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */

@@ -16,7 +16,7 @@ import { createEndings, type Endings } from "./endings.ts";
 import { createPayable, type Payable } from "./payable.ts";
 import { payOrderRequest } from "./requests.ts";
 import { createTccEngine } from "./tcc.engine.ts";
-import { findTransactions, type StoredTcc, starter } from "./tcc.store.ts";
+import { findEachTransaction, findTransactions, type StoredTcc, starter } from "./tcc.store.ts";
 import { transactionView } from "./tcc.view.ts";
 
 interface CoordinatorVars {
@@ -81,11 +81,7 @@ export const tccCoordinator = () =>
       this.findTransaction = createBatcher({
         name: "saga.transaction",
         sizeMax,
-        run: async (ids) => {
-          const found = await findTransactions(this.database, [...new Set(ids)]);
-          const byId = new Map(found.map((transaction) => [transaction.id, transaction]));
-          return ids.map((id) => byId.get(id));
-        },
+        run: (ids) => findEachTransaction(this.database, ids),
       });
       const onError = (err: unknown) => log(this.logger, {}).warn("TCC recovery will try again", { err });
       const endedOf = async (ids: readonly string[]) =>
@@ -124,7 +120,9 @@ export const tccCoordinator = () =>
           await this.payable.check(order, idempotency);
           const correlationId = ctx.meta.correlationId ?? ctx.id;
           const request = payOrderRequest(this.tccProtocol, ctx.params, order, correlationId);
-          return this.acceptPayment(request).catch((error) => this.payable.refused(orderId, error));
+          return this.acceptPayment(request, ctx.meta.deadline).catch((error) =>
+            this.payable.refused(orderId, error),
+          );
         },
       },
       /** With `waitMs` it answers when the transaction has ended, at the latest after that time. @throws TRANSACTION_NOT_FOUND */

@@ -166,6 +166,16 @@ export async function findTransactions(database: Database, ids: readonly string[
   return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
 }
 
+/** The transaction of each id, in their order. */
+export async function findEachTransaction(
+  database: Database,
+  ids: readonly string[],
+): Promise<(StoredTcc | undefined)[]> {
+  const found = await findTransactions(database, [...new Set(ids)]);
+  const byId = new Map(found.map((transaction) => [transaction.id, transaction]));
+  return ids.map((id) => byId.get(id));
+}
+
 /** Writes transactions that start. */
 export const starter =
   (attemptsMax: number) =>

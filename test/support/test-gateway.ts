@@ -12,6 +12,7 @@ export interface RecordedCall {
   readonly action: ActionName;
   readonly params: Record<string, unknown>;
   readonly correlationId: string | undefined;
+  readonly deadline: number | undefined;
 }
 
 type Responder = (params: Record<string, unknown>) => unknown;
@@ -36,6 +37,7 @@ const accepted = { orderId: ORDER, sagaId: SAGA, status: "processing" };
 /** What the participants behind the gateway answer unless a test says otherwise. */
 const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "saga.createOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
+  "saga.cancelOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
   "saga.get": () => ({ sagaId: SAGA }),
   "saga.order": () => order,
   "saga.settleRates": () => ({ owed: [] }),
@@ -87,6 +89,7 @@ export async function startGateway(env: Readonly<Record<string, string>> = {}) {
     sign,
     url,
     internal,
+    metrics: () => http(`${internal}/metrics`),
     async get(path: string, sending: Sending = {}): Promise<HttpAnswer> {
       const headers = { ...bearer(sending), ...sending.headers };
       return checked(await http(url + path, { headers }));
@@ -133,7 +136,8 @@ class Participants {
     const names = (Object.keys(usual) as ActionName[]).filter((action) => action.startsWith(`${service}.`));
     const actions = names.map((action) => {
       const handler = (ctx: Context<Record<string, unknown>, CallMeta>) => {
-        this.calls.push({ action, params: ctx.params, correlationId: ctx.meta.correlationId });
+        const { correlationId, deadline } = ctx.meta;
+        this.calls.push({ action, params: ctx.params, correlationId, deadline });
         return (this.#responders.get(action) ?? usual[action])?.(ctx.params);
       };
       return [action.slice(service.length + 1), handler] as const;
