@@ -33,6 +33,7 @@ export class Findings {
   readonly violations: Violation[] = [];
   readonly suspects = new Map<string, Suspect>();
   readonly #looked = new Map<Invariant, Map<string, number>>();
+  readonly #gone = new Map<Invariant, Map<string, { rows: number; before: Date }>>();
   readonly #notThere = new Map<Invariant, Set<string>>();
   readonly #unchecked = new Map<Invariant, string>();
 
@@ -40,6 +41,14 @@ export class Findings {
   looked(invariant: Invariant, what: string, count: number): void {
     const counts = this.#looked.get(invariant) ?? new Map<string, number>();
     this.#looked.set(invariant, counts.set(what, (counts.get(what) ?? 0) + count));
+  }
+
+  /** Rows that retention has deleted are not looked at. */
+  gone(invariant: Invariant, what: string, rows: number, before: Date): void {
+    const all = this.#gone.get(invariant) ?? new Map<string, { rows: number; before: Date }>();
+    const known = all.get(what);
+    const latest = known !== undefined && known.before > before ? known.before : before;
+    this.#gone.set(invariant, all.set(what, { rows: (known?.rows ?? 0) + rows, before: latest }));
   }
 
   suspect(suspect: Suspect): void {
@@ -59,6 +68,10 @@ export class Findings {
 
   lookedAt(invariant: Invariant): ReadonlyMap<string, number> {
     return this.#looked.get(invariant) ?? new Map();
+  }
+
+  goneOf(invariant: Invariant): readonly { what: string; rows: number; before: Date }[] {
+    return [...(this.#gone.get(invariant) ?? [])].map(([what, gone]) => ({ what, ...gone }));
   }
 
   tablesNotThere(invariant: Invariant): readonly string[] {

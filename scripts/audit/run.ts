@@ -5,6 +5,7 @@ import { checkLetters, DEAD_LETTER_COUNTS, DEAD_LETTER_RULES } from "./dead-lett
 import { DEADLINE_COUNTS, DEADLINE_RULES } from "./deadlines.ts";
 import { Findings, type Suspect } from "./findings.ts";
 import { HISTORY_COUNTS, HISTORY_RULES } from "./histories.ts";
+import { tellGone } from "./horizon.ts";
 import { openKafkaLog } from "./kafka-log.ts";
 import { checkMessages } from "./messages.ts";
 import { MONEY_COUNTS, MONEY_RULES } from "./money.ts";
@@ -42,6 +43,7 @@ type Check = (world: World, findings: Findings, options: AuditOptions) => Promis
 const ALWAYS: readonly Check[] = [
   (world, findings) => checkRules(world, findings, RULES, COUNTS),
   checkLetters,
+  tellGone,
 ];
 /** These hold one database against another, each read a moment apart: what they find is looked at again. */
 const SETTLING: readonly Check[] = [checkAgreement, checkAnswersElsewhere, checkMessages];
@@ -53,10 +55,18 @@ interface Look {
   readonly findings: Findings;
 }
 
-/** Looks at the system, and again at what may be a matter of timing. @throws DatabaseUnreadableError */
-export async function runAudit(config: Config, options: AuditOptions): Promise<Report> {
+/**
+ * Looks at the system, and again at what may be a matter of timing; `onFirstLook` is told when the first is over.
+ * @throws DatabaseUnreadableError
+ */
+export async function runAudit(
+  config: Config,
+  options: AuditOptions,
+  onFirstLook?: () => void,
+): Promise<Report> {
   const startedAt = performance.now();
   const first = await look(config, options, [...ALWAYS, ...SETTLING]);
+  onFirstLook?.();
   const { suspects, looks } = await settle(config, options, first);
   const seconds = (performance.now() - startedAt) / 1_000;
   return reportOf(first.world, first.findings, { settled: [...suspects.values()], looks, seconds });

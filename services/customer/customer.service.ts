@@ -4,6 +4,7 @@ import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError, RuleViolationError } from "../../lib/errors.ts";
 import { uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { type CustomerStatus, customerStatuses } from "./customer.store.ts";
 
 interface CustomerVars {
@@ -13,7 +14,7 @@ interface CustomerVars {
 /** Customers and whether they may order. */
 export default defineService<CustomerVars>()({
   name: "customer",
-  mixins: [database("customer")],
+  mixins: [retention("customer"), database("customer")],
   created() {
     this.statusOf = createBatcher({
       name: "customer.validate",
