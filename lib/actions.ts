@@ -129,6 +129,22 @@ export interface Actions {
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
   /** Which of these sagas have not ended; one that is not known is not live. */
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
+  /** The key of a request whose work commits elsewhere: an attempt to do it, or what it was answered before. */
+  "saga.beginKey": {
+    params: { claim: IdempotencyClaim };
+    result:
+      | { attempt: number; known?: undefined }
+      | { attempt?: undefined; known: Omit<IdempotentAnswer<unknown>, "replayed"> };
+  };
+  "saga.finishKey": {
+    params: {
+      claim: IdempotencyClaim;
+      attempt: number;
+      answer: Omit<IdempotentAnswer<unknown>, "replayed">;
+    };
+    result: { done: boolean };
+  };
+  "saga.releaseKey": { params: { claim: IdempotencyClaim; attempt: number }; result: { done: boolean } };
   /** Seconds used of allowances; what each key owes then, with all gateways together. */
   "saga.settleRates": { params: { spent: readonly RateSpending[] }; result: { owed: readonly number[] } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */

@@ -258,8 +258,13 @@ const UNAVAILABLE = /^(08|53|57P0)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E
 const BROKEN =
   /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
 
+/** PostgreSQL's word for an error that ends the session, or never lets one begin. */
+function isFatal(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "severity" in error && error.severity === "FATAL";
+}
+
 function isConnectionError(error: unknown): boolean {
-  return UNAVAILABLE.test(codeOf(error)) || BROKEN.test(String(error));
+  return isFatal(error) || UNAVAILABLE.test(codeOf(error)) || BROKEN.test(String(error));
 }
 
 function asDatabaseError(error: unknown, database: string): unknown {

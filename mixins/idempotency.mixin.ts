@@ -50,7 +50,7 @@ export const idempotency = () =>
           const leader = leaders.get(key);
           if (first.has(key) && leader === request) return { replayed: false, ...request.answer };
           const record = first.has(key) && leader ? recordOf(leader) : records.get(key);
-          return replay(request.claim, record);
+          return replayOf(request.claim, record);
         });
       },
     },
@@ -60,7 +60,8 @@ function recordOf({ claim, answer }: AnsweredClaim): IdempotencyRecord {
   return { ...claim, status: "COMPLETED", answer };
 }
 
-function replay(
+/** What a request under a known key is answered. */
+export function replayOf(
   claim: IdempotencyClaim,
   record: IdempotencyRecord | undefined,
 ): IdempotentAnswer<unknown> | Error {

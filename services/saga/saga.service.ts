@@ -22,6 +22,7 @@ import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { createEndings, type Endings } from "./endings.ts";
+import { keyedRequests } from "./keyed-requests.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { rateLimits } from "./rate-limits.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
@@ -57,6 +58,7 @@ export default defineService<SagaVars>()({
     sagaOperations(),
     tccCoordinator(),
     rateLimits(),
+    keyedRequests(),
     idempotency(),
     outbox("saga"),
     retention("saga", sagaRules),
