@@ -4,6 +4,7 @@ import type {
   CreateOrderParams,
   IdempotencyClaim,
   IdempotentAnswer,
+  OrderBill,
   OrderStatus,
   OrderView,
   Page,
@@ -47,6 +48,7 @@ export interface Actions {
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
   "order.unpaid": { params: { customerId: string; max: number }; result: { unpaid: number } };
+  "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
     result: Page<OrderView>;
@@ -55,6 +57,16 @@ export interface Actions {
   "product.get": { params: { productId: string }; result: ProductView };
   "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
+  /** From now on tokens of the subject below the version that this answers are refused. */
+  "customer.revokeTokens": {
+    params: { subject: string; version?: number; actor: string; reason: string };
+    result: { subject: string; version: number };
+  };
+  /** Least versions of tokens that changed after a revision. */
+  "customer.tokenVersions": {
+    params: { after: number };
+    result: { items: readonly { subject: string; version: number }[]; revision: number; more: boolean };
+  };
   /** TCC of the order: created -> paying -> paid, or back. `tryPay` answers what there is to pay. */
   "order.tryPay": {
     params: { gid: string; orderId: string };

@@ -6,6 +6,7 @@ import { uuid } from "../../lib/params.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { type CustomerStatus, customerStatuses } from "./customer.store.ts";
+import { tokenVersions } from "./token-versions.mixin.ts";
 
 interface CustomerVars {
   statusOf: Batcher<string, CustomerStatus | undefined>;
@@ -14,7 +15,7 @@ interface CustomerVars {
 /** Customers and whether they may order. */
 export default defineService<CustomerVars>()({
   name: "customer",
-  mixins: [retention("customer"), database("customer")],
+  mixins: [retention("customer"), tokenVersions(), database("customer")],
   created() {
     this.statusOf = createBatcher({
       name: "customer.validate",
@@ -28,6 +29,7 @@ export default defineService<CustomerVars>()({
   actions: {
     /** Answers when the customer may order. @throws CUSTOMER_NOT_FOUND, CUSTOMER_INACTIVE */
     validate: {
+      callers: ["saga"],
       params: { $$strict: true, customerId: uuid },
       async handler(ctx: ActionContext<"customer.validate">) {
         const { customerId } = ctx.params;

@@ -66,7 +66,14 @@ function limiterOf(broker: ServiceBroker): (policy: Policy) => RateLimiter {
     // Never fails as a whole: a batcher would ask again for each item, and these may as well be lost.
     run: async (spent) => {
       try {
-        return (await callAction(broker, "saga.settleRates", { spent }, { timeout: SETTLE_TIMEOUT_MS })).owed;
+        return (
+          await callAction(
+            broker,
+            "saga.settleRates",
+            { spent },
+            { timeout: SETTLE_TIMEOUT_MS, caller: "gateway" },
+          )
+        ).owed;
       } catch (error) {
         return spent.map(() => (error instanceof Error ? error : new Error(String(error))));
       }

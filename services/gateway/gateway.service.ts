@@ -8,9 +8,8 @@ import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
-import { createVerifier, type Verifier } from "./auth.ts";
+import { authentication } from "./authentication.mixin.ts";
 import { problemOf } from "./errors.ts";
-import { openKeys } from "./keys.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
 import type { Route } from "./routes.ts";
@@ -20,7 +19,6 @@ import { begun, type WebRequest, webSettings } from "./web.ts";
 interface State {
   server: Server;
   metrics: Metrics;
-  verify: Verifier;
   timeoutMs: number;
   admission: Admission;
   shedder: Shedder;
@@ -34,7 +32,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [ApiGateway],
+    mixins: [authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -107,14 +105,10 @@ export const gatewayService = (settings: Config) =>
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
-      this.verify = createVerifier({
-        keys: await openKeys(settings.JWT_KEYS),
-        issuer: settings.JWT_ISSUER,
-        audience: settings.JWT_AUDIENCE,
-      });
       const { PORT: port, HOST: host } = settings;
       const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
       log(this.logger, {}).info("serves the API", { host, port: real });
+      await this.learnRevocations();
     },
     async stopped() {
       await this.drainRequests();

@@ -16,6 +16,7 @@ import {
 } from "./payments.ts";
 import { readQuery, token, wholeNumber } from "./query.ts";
 import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
+import { revokeTokens } from "./tokens.ts";
 import { receiveWebhook, type SignedRequest } from "./webhooks.ts";
 
 interface Line<Request> {
@@ -182,6 +183,13 @@ export const ROUTES: readonly Route[] = [
     handle: moveOrder("order.complete"),
   },
   ...PAYMENT_ROUTES,
+  {
+    method: "POST",
+    path: "/ops/tokens/revoke",
+    roles: ["operator"],
+    action: "customer.revokeTokens",
+    handle: revokeTokens,
+  },
   {
     method: "GET",
     path: "/products",

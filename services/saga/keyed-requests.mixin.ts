@@ -41,6 +41,7 @@ export const keyedRequests = () =>
        * @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
        */
       beginKey: {
+        callers: ["gateway"],
         params: { $$strict: true, claim: claimRules },
         async handler(ctx: ActionContext<"saga.beginKey">) {
           const { claim } = ctx.params;
@@ -52,6 +53,7 @@ export const keyedRequests = () =>
       },
       /** Stores what a request is answered from now on. @throws REQUEST_IN_PROGRESS another attempt has begun */
       finishKey: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           claim: claimRules,
@@ -71,6 +73,7 @@ export const keyedRequests = () =>
       },
       /** Gives back a key whose request was refused. */
       releaseKey: {
+        callers: ["gateway"],
         params: { $$strict: true, claim: claimRules, attempt },
         async handler(ctx: ActionContext<"saga.releaseKey">) {
           await releaseKey(this.database, ctx.params.claim, ctx.params.attempt);

@@ -26,7 +26,7 @@ export async function callParticipant(
     const deadline = Date.now() + effect.timeoutMs;
     const meta = { correlationId: instance.correlationId, sagaId: instance.id, deadline };
     const result = await asWork(effect.action, () =>
-      broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta }),
+      broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta, caller: "saga" }),
     );
     if (faults.armed) await passPoint(`call.${effect.action}.after-reply`);
     return { ok: true, result };

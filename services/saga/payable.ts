@@ -1,4 +1,4 @@
-import type { IdempotencyClaim, OrderView } from "../../lib/contracts.ts";
+import type { IdempotencyClaim, OrderBill } from "../../lib/contracts.ts";
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { StateConflictError } from "../../lib/errors.ts";
 import { findRecords } from "../../mixins/idempotency.store.ts";
@@ -17,9 +17,9 @@ export interface Payable {
    * Lets only an order that is `created` be paid, but a repeated request through to its stored answer, whatever
    * has become of the order since. @throws ORDER_STATE_CONFLICT, PAY_ATTEMPTS_EXHAUSTED
    */
-  check(order: OrderView, claim: IdempotencyClaim): Promise<void>;
+  check(order: OrderBill, claim: IdempotencyClaim): Promise<void>;
   /** What the refusal of a single attempt to pay means. @throws ORDER_STATE_CONFLICT, PAY_ATTEMPTS_EXHAUSTED */
-  refused(orderId: string, error: unknown): never;
+  refused(orderId: string): (error: unknown) => never;
 }
 
 /** Orders that are remembered as exhausted; one that is forgotten is refused by the database again. */
@@ -37,7 +37,7 @@ export function createPayable(database: Database, attemptsMax: number): Payable 
       if (exhausted.has(orderId)) throw new PayAttemptsExhaustedError(orderId, attemptsMax);
       throw cannotBePaid(orderId, status);
     },
-    refused(orderId, error) {
+    refused: (orderId) => (error) => {
       const refusal = refusedAttempt(error);
       if (refusal === undefined) throw error;
       if (refusal === "meanwhile") throw cannotBePaid(orderId, "paying");

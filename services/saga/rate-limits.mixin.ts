@@ -34,6 +34,7 @@ export const rateLimits = () =>
     actions: {
       /** Books what was used of allowances, in seconds; answers what each key owes with all gateways together. */
       settleRates: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           spent: {

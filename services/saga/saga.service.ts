@@ -126,7 +126,8 @@ export default defineService<SagaVars>()({
       database: this.database,
       max,
       ttlSeconds: settings.RESERVATION_TTL_SECONDS,
-      ask: async (customerId) => (await callAction(this.broker, "order.unpaid", { customerId, max })).unpaid,
+      ask: async (customerId) =>
+        (await callAction(this.broker, "order.unpaid", { customerId, max }, { caller: "saga" })).unpaid,
     });
     const metrics = metricsOf(this.broker);
     metrics.collect(async () => metrics.sagaActive(await activeCount(this.database)));
@@ -149,6 +150,7 @@ export default defineService<SagaVars>()({
      * TOO_MANY_UNPAID_ORDERS
      */
     createOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: uuid,
@@ -172,6 +174,7 @@ export default defineService<SagaVars>()({
      * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT (paying: ask again), IDEMPOTENCY_KEY_REUSED
      */
     cancelOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -196,6 +199,7 @@ export default defineService<SagaVars>()({
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         sagaId: uuid,
@@ -214,6 +218,7 @@ export default defineService<SagaVars>()({
     },
     /** Those of these sagas that have not ended. */
     live: {
+      callers: ["order"],
       params: { $$strict: true, sagaIds: { type: "array", max: 1_000, items: uuid } },
       async handler(ctx: ActionContext<"saga.live">) {
         const sagas = await findSagas(this.database, ctx.params.sagaIds);
@@ -222,6 +227,7 @@ export default defineService<SagaVars>()({
     },
     /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
     order: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"saga.order">) {
         const { orderId, customerId } = ctx.params;

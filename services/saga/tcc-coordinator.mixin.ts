@@ -113,20 +113,20 @@ export const tccCoordinator = () =>
        * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT it is not created, PAY_ATTEMPTS_EXHAUSTED, IDEMPOTENCY_KEY_REUSED
        */
       payOrder: {
+        callers: ["gateway"],
         params: PAY_PARAMS,
         async handler(ctx: ActionContext<"saga.payOrder">): Promise<IdempotentAnswer<PayOrderAnswer>> {
           const { orderId, customerId, idempotency } = ctx.params;
-          const order = await callAction(ctx, "order.get", { orderId, ...(customerId && { customerId }) });
+          const order = await callAction(ctx, "order.bill", { orderId, ...(customerId && { customerId }) });
           await this.payable.check(order, idempotency);
           const correlationId = ctx.meta.correlationId ?? ctx.id;
           const request = payOrderRequest(this.tccProtocol, ctx.params, order, correlationId);
-          return this.acceptPayment(request, ctx.meta.deadline).catch((error) =>
-            this.payable.refused(orderId, error),
-          );
+          return this.acceptPayment(request, ctx.meta.deadline).catch(this.payable.refused(orderId));
         },
       },
       /** With `waitMs` it answers when the transaction has ended, at the latest after that time. @throws TRANSACTION_NOT_FOUND */
       transaction: {
+        callers: ["gateway", "product"],
         params: TRANSACTION_PARAMS,
         async handler(ctx: ActionContext<"saga.transaction">) {
           const { transactionId: id, customerId, waitMs = 0 } = ctx.params;

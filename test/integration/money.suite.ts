@@ -7,6 +7,7 @@ import { auditSystem } from "../support/audit.ts";
 import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
+import { access } from "./access.suite.ts";
 import { cancellations } from "./money-cancellations.suite.ts";
 import { coordinators } from "./money-coordinators.suite.ts";
 import { wrongRequests } from "./money-input.suite.ts";
@@ -14,6 +15,8 @@ import { keys } from "./money-keys.suite.ts";
 import { payments } from "./money-payments.suite.ts";
 import { provider } from "./money-provider.suite.ts";
 import { refunds } from "./money-refunds.suite.ts";
+import { revocation } from "./revocation.suite.ts";
+import { strangers } from "./strangers.suite.ts";
 
 export function money(mode: Mode): void {
   // The provider's silence, and the search for holds that are over, take a sixth of their time and say the same.
@@ -47,6 +50,12 @@ export function money(mode: Mode): void {
       expect(latest("payment_failure_rate")).toBeGreaterThan(0);
       expect(latest("payment_failure_rate")).toBeLessThan(1);
     });
+  // The gateway is one and the same process on both.
+  if (mode === "embedded") {
+    describe("access", () => access(shared));
+    describe("revocation", () => revocation(shared));
+  }
+  if (mode === "stack") describe("on NATS", () => strangers(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();

@@ -46,7 +46,7 @@ async function openNodes() {
       () => "started",
       (error) => {
         try {
-          return payable.refused(orderId, error);
+          return payable.refused(orderId)(error);
         } catch (refusal) {
           return (refusal as { type?: string }).type;
         }
