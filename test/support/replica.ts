@@ -30,6 +30,7 @@ export async function startReplica(system: System, env: NodeJS.ProcessEnv = {}):
       ...(mode !== "embedded" && { TRANSPORTER: demo.natsUrl, SERVICES: "gateway" }),
       JWT_KEYS: join(dataDir, "demo-keys", "jwks.json"),
       DATA_DIR: dataDir,
+      CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
       DEMO: "true",
       NODE_ID: `replica-${port}`,
       PORT: String(port),
