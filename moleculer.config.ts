@@ -1,10 +1,14 @@
 import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
+import { callers } from "./lib/callers.middleware.ts";
 import { type Config, config } from "./lib/config.ts";
+import { checkConnections } from "./lib/connections.middleware.ts";
 import { drain } from "./lib/drain.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
+import { natsOptions } from "./lib/nats-options.ts";
+import { packetSeal } from "./lib/packet-seal.middleware.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
@@ -28,7 +32,15 @@ export function brokerOptions(settings: Config): BrokerOptions {
     metrics: { enabled: true, collectProcessMetrics: false },
     tracing: false,
     internalMiddlewares: false,
-    middlewares: [...moleculersOwn(), drain(), closeBus, internalServer(settings)],
+    middlewares: [
+      ...moleculersOwn(),
+      checkConnections(settings),
+      drain(),
+      closeBus,
+      internalServer(settings),
+      callers(),
+      ...packetSeal(settings),
+    ],
   };
   // The runner would put the text of the environment's TRANSPORTER in its place and lose our settings: read-only.
   const transporter = transport(settings);
@@ -56,18 +68,18 @@ function moleculersOwn(): string[] {
  * nats.js notices a half-open connection by its pings alone, after minutes by default, and gives up for good
  * when its password is changed under it.
  */
-function transport({ TRANSPORTER: url }: Config): BrokerOptions["transporter"] {
-  if (url === undefined) return null;
+function transport(settings: Config): BrokerOptions["transporter"] {
+  if (settings.TRANSPORTER === undefined) return null;
   const options = {
-    url,
+    // Not as URLs: of those Moleculer hands nats.js the hosts alone, and a user as it is written, escapes and all.
+    ...natsOptions(settings),
     pingInterval: 5_000,
     maxPingOut: 2,
     reconnectTimeWait: 250,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,
   };
-  // Moleculer hands nats.js the host alone, so that the scheme would be forgotten.
-  return { type: "NATS", options: url.startsWith("tls:") ? { ...options, tls: {} } : options };
+  return { type: "NATS", options };
 }
 
 const { FAULT_POINTS, FAULT_POINTS_LOG: log, FAULT_POINTS_GATE: gate } = config();

@@ -142,11 +142,12 @@ function present(headers: Record<string, string | null>): Record<string, string>
 }
 
 // In one statement: a crash between the two would leave the aggregate waiting for ever behind an event that is out.
+// Nobody waits for the disk: a mark that a crash of PostgreSQL loses is made again, with the event published again.
 const PUBLISHED = statement(
   "outbox_published",
   `with unblocked as (delete from outbox_blocked where position = any($1))
    update outbox_delivery set status = 'PUBLISHED', published_at = now(), error_message = null
-   where position = any($1) and status = 'PENDING'`,
+   where position = any($1) and status = 'PENDING' and (select set_config('synchronous_commit', 'off', true)) = 'off'`,
 );
 
 /** What waited behind these events may go on. */
@@ -197,6 +198,34 @@ const POSTPONE = statement(
 export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
   tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
   tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
+}
+
+const RELEASE = statement(
+  "outbox_release",
+  `update outbox_delivery set status = 'PENDING', retry_count = 0, next_attempt_at = null
+   where position = $1 and status = 'FAILED'
+   returning position`,
+);
+const DELIVERY = statement(
+  "outbox_delivery_status",
+  "select status from outbox_delivery where position = $1",
+);
+
+/** Lets the relay try a refused event again. Answers false when there is none at that position. */
+export async function releaseRefused(tx: Tx, position: number): Promise<boolean> {
+  if ((await tx.query(RELEASE, [position])).length > 0) return true;
+  return (await tx.query(DELIVERY, [position])).length > 0;
+}
+
+const LETTERS = statement(
+  "outbox_letters",
+  "select coalesce(max(aggregate_version), 0) as letters from outbox_events where aggregate_id = $1",
+);
+
+/** How many dead letters tell of this event: more than one when it was tried again in vain. */
+export async function lettersOf(tx: Tx, eventId: string): Promise<number> {
+  const [row] = await tx.query<{ letters: number }>(LETTERS, [eventId]);
+  return row?.letters ?? 0;
 }
 
 const PENDING_COUNT = statement(

@@ -21,6 +21,7 @@ import { outbox } from "../../mixins/outbox.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
+import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
@@ -51,6 +52,7 @@ export default defineService<SagaVars>()({
       topics: [TOPICS.products.name, TOPICS.payments.name],
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    deadLetters(),
     sagaOperations(),
     tccCoordinator(),
     idempotency(),
@@ -135,6 +137,7 @@ export default defineService<SagaVars>()({
      * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
      */
     createOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: uuid,
@@ -155,6 +158,7 @@ export default defineService<SagaVars>()({
      * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT (paying: ask again), IDEMPOTENCY_KEY_REUSED
      */
     cancelOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -177,6 +181,7 @@ export default defineService<SagaVars>()({
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         sagaId: uuid,
@@ -195,6 +200,7 @@ export default defineService<SagaVars>()({
     },
     /** Those of these sagas that have not ended. */
     live: {
+      callers: ["order"],
       params: { $$strict: true, sagaIds: { type: "array", max: 1_000, items: uuid } },
       async handler(ctx: ActionContext<"saga.live">) {
         const sagas = await findSagas(this.database, ctx.params.sagaIds);
@@ -203,6 +209,7 @@ export default defineService<SagaVars>()({
     },
     /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
     order: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"saga.order">) {
         const { orderId, customerId } = ctx.params;
