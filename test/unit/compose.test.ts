@@ -51,14 +51,21 @@ describe("docker-compose.yml", () => {
     }
   });
 
-  it("has every container of ours on NATS, Kafka and PostgreSQL, with its packets sealed", () => {
+  it("has all on the same PostgreSQL and Kafka, and the services on NATS with their packets sealed", () => {
     for (const [, container] of ours) {
       const config = configOf(envOf(container));
-      expect(config.TRANSPORTER).toBe("nats://nats:4222");
       expect(config.KAFKA_BROKERS).toBe("kafka:9092");
       expect(new URL(config.DATABASE_URL ?? "").host).toBe("postgres:5432");
+    }
+    for (const [, container] of services) {
+      expect(configOf(envOf(container)).TRANSPORTER).toBe("nats://nats:4222");
       expect(container.environment).toHaveProperty("CLUSTER_SECRETS_FILE");
     }
+  });
+
+  it("lets what runs before the keys are there read no key", () => {
+    for (const [, { environment = {} }] of ours.filter(([, { restart }]) => restart === "no"))
+      expect(Object.keys(environment).filter((name) => /_FILE$|KEYS/.test(name))).toEqual([]);
   });
 
   it("opens the port that the gateway listens on, and any port on this machine only", () => {
