@@ -1,7 +1,9 @@
 import type {
   CancelOrderParams,
+  CreateCustomerParams,
   CreateOrderAnswer,
   CreateOrderParams,
+  CustomerStatus,
   IdempotencyClaim,
   IdempotentAnswer,
   OrderStatus,
@@ -15,11 +17,13 @@ import type {
   ProductView,
   Quote,
   SagaView,
-  ShippingAddress,
+  SetCustomerStatusParams,
+  StoredCustomer,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
+import type { Ciphertext } from "./personal-data/personal-data.ts";
 
 /** Every action that crosses a service border, with what it takes and gives. */
 export interface Actions {
@@ -31,7 +35,7 @@ export interface Actions {
       items: readonly PricedLine[];
       totalMinor: number;
       currency: string;
-      shippingAddress?: ShippingAddress;
+      shippingAddress?: Ciphertext;
     };
     result: { orderId: string; totalMinor: number };
   };
@@ -52,6 +56,15 @@ export interface Actions {
   "product.quote": { params: { items: readonly Line[] }; result: Quote };
   "product.get": { params: { productId: string }; result: ProductView };
   "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
+  /** Names and addresses come and go encrypted. @throws CUSTOMER_EMAIL_TAKEN */
+  "customer.create": { params: CreateCustomerParams; result: IdempotentAnswer<StoredCustomer> };
+  "customer.get": { params: { customerId: string }; result: StoredCustomer };
+  "customer.list": {
+    params: { status?: CustomerStatus; limit?: number; cursor?: string };
+    result: Page<StoredCustomer>;
+  };
+  "customer.activate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
+  "customer.deactivate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
   /** TCC of the order: created -> paying -> paid, or back. `tryPay` answers what there is to pay. */
   "order.tryPay": {

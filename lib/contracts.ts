@@ -1,4 +1,5 @@
 import type { Line, Reason } from "./events.ts";
+import type { Ciphertext } from "./personal-data/personal-data.ts";
 
 /** Params and results of the actions that services call on each other (lib/actions.ts). Money in minor units, times ISO 8601 UTC. */
 
@@ -46,7 +47,8 @@ export interface OrderView {
   readonly items: readonly PricedLine[];
   readonly totalMinor: number;
   readonly currency: string;
-  readonly shippingAddress?: ShippingAddress;
+  /** Plain in orders of before encryption, until npm run rewrap has been at them. */
+  readonly shippingAddress?: Ciphertext | ShippingAddress;
   readonly timeline: readonly TimelineEntry[];
   readonly sagaId: string;
   readonly createdAt: string;
@@ -131,6 +133,39 @@ export interface TransactionView {
   readonly updatedAt: string;
 }
 
+export type CustomerStatus = "active" | "inactive";
+
+/** A customer as the API shows them. */
+export interface CustomerView {
+  readonly customerId: string;
+  readonly name: string;
+  readonly email: string;
+  readonly status: CustomerStatus;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** A customer as services know them: whoever has no keys learns neither name nor address. */
+export interface StoredCustomer extends CustomerView {
+  readonly name: Ciphertext;
+  readonly email: Ciphertext;
+}
+
+export interface CreateCustomerParams {
+  /** Made by whoever encrypts: the ciphertexts are bound to it. */
+  readonly customerId: string;
+  readonly name: Ciphertext;
+  readonly email: Ciphertext;
+  /** Blind index of the address: by this nobody has it twice. */
+  readonly emailIndex: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
+export interface SetCustomerStatusParams {
+  readonly customerId: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly nextCursor?: string;
@@ -164,9 +199,11 @@ export interface Viewer {
 }
 
 export interface CreateOrderParams {
+  /** Made by whoever encrypts: the address is bound to it. */
+  readonly orderId: string;
   readonly customerId: string;
   readonly items: readonly Line[];
-  readonly shippingAddress?: ShippingAddress;
+  readonly shippingAddress?: Ciphertext;
   readonly paymentMethod?: string;
   readonly idempotency: IdempotencyClaim;
 }

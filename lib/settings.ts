@@ -203,6 +203,9 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional("For tests: while this file is missing, no fault point does anything."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
+  PERSONAL_DATA_KEYS: optional(
+    "Key ring that the gateway encrypts personal data with: a file, or its JSON (docs/privacy.md).",
+  ),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
 } as const;

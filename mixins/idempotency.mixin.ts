@@ -12,12 +12,24 @@ import {
   expireRecords,
   findRecords,
   type IdempotencyRecord,
+  type StoredAnswer,
+  storeAnswer,
 } from "./idempotency.store.ts";
 
 /** A request under its key, with the answer it gets if it is the first. */
 export interface OnceRequest<Work> extends AnsweredClaim {
   readonly work: Work;
 }
+
+/** One request whose answer is known only when its work is done. */
+export interface OneRequest<Body> {
+  /** Undefined: the client gave no key, and a repetition is a request of its own. */
+  readonly claim: IdempotencyClaim | undefined;
+  /** A refusal that it throws takes the claim back with everything else. */
+  readonly perform: (tx: Tx) => Promise<AnswerOf<Body>>;
+}
+
+type AnswerOf<Body> = StoredAnswer & { readonly body: Body };
 
 interface IdempotencyVars {
   database: Database;
@@ -26,6 +38,8 @@ interface IdempotencyVars {
 
 const CLEAN_EVERY_MS = 60_000;
 const CLEAN_STEP = 1_000;
+/** Never seen by anyone: the transaction that claims a key under it replaces it or does not commit. */
+const UNKNOWN_YET: StoredAnswer = { status: 500, headers: {}, body: null };
 
 /**
  * Does work once per (subject, Idempotency-Key), whatever repeats, concurrently or later. For work that is
@@ -62,6 +76,23 @@ export const idempotency = () =>
           if (first.has(key) && leader === request) return { replayed: false, ...request.answer };
           const record = first.has(key) && leader ? recordOf(leader) : records.get(key);
           return replay(request.claim, record);
+        });
+      },
+      /** Claims the key, does the work and stores its answer, in one transaction. @throws as `once` answers, and what `perform` throws */
+      async onceAlone<Body>({ claim, perform }: OneRequest<Body>): Promise<IdempotentAnswer<Body>> {
+        return withTransaction(this.database, async (tx) => {
+          if (claim === undefined) return { replayed: false, ...(await perform(tx)) };
+          const first = await claimKeys(tx, [{ claim, answer: UNKNOWN_YET }], config().IDEMPOTENCY_HOURS);
+          if (first.size > 0) {
+            const answer = await perform(tx);
+            storeAnswer(tx, { claim, answer });
+            return { replayed: false, ...answer };
+          }
+          const records = await findRecords(tx, [claim]);
+          const answer = replay(claim, records.get(claimKey(claim)));
+          if (answer instanceof Error) throw answer;
+          // What is stored under a key is what this very operation put there.
+          return answer as IdempotentAnswer<Body>;
         });
       },
     },

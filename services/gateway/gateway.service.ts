@@ -6,6 +6,8 @@ import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
+import { openKeyRing } from "../../lib/personal-data/key-ring.ts";
+import { createPersonalData, type PersonalData } from "../../lib/personal-data/personal-data.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
@@ -20,6 +22,7 @@ interface State {
   server: Server;
   metrics: Metrics;
   verify: Verifier;
+  personalData: PersonalData;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -41,7 +44,8 @@ export const gatewayService = (settings: Config) =>
         if (!hasRole(principal, ...route.roles)) {
           throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
         }
-        return { principal, headers, path: $params.params, query: $params.query, body };
+        const { personalData } = this;
+        return { principal, headers, path: $params.params, query: $params.query, body, personalData };
       },
 
       /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -116,6 +120,7 @@ export const gatewayService = (settings: Config) =>
         issuer: settings.JWT_ISSUER,
         audience: settings.JWT_AUDIENCE,
       });
+      this.personalData = createPersonalData(await openKeyRing(settings.PERSONAL_DATA_KEYS));
       const { PORT: port, HOST: host } = settings;
       const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
       log(this.logger, {}).info("serves the API", { host, port: real });

@@ -29,6 +29,16 @@ export function claimOf(
   return { subject, key: parseIdempotencyKey(header), operation, requestHash: requestHash(params) };
 }
 
+/** The same where the key is the client's choice; undefined without one. @throws IdempotencyKeyInvalidError */
+export function optionalClaimOf(
+  subject: string,
+  operation: string,
+  header: string | readonly string[] | undefined,
+  params: unknown,
+): IdempotencyClaim | undefined {
+  return header === undefined ? undefined : claimOf(subject, operation, header, params);
+}
+
 /** SHA-256 of the canonical request, hex. */
 export function requestHash(params: unknown): string {
   return hash("sha256", canonicalJson(params), "hex");

@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from "uuid";
 import type { OrderStatus, OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
 import { claimOf } from "./idempotency-key.ts";
@@ -5,6 +6,7 @@ import { parseOrder } from "./order-input.ts";
 import { instant, oneOf, readQuery, token, uuid, wholeNumber } from "./query.ts";
 import { ForbiddenError } from "./refusals.ts";
 import { type ApiRequest, type Call, idIn, ok, type Reply, viewerOf, waitSecondsOf } from "./request.ts";
+import { encryptAddress, indexOf, shownOrder } from "./shipping-address.ts";
 
 const STATUSES: readonly OrderStatus[] = [
   "draft",
@@ -31,10 +33,18 @@ const LIST_QUERY = {
 
 /** POST /orders: validated before the key is claimed, so that a refusal leaves the key unused. */
 export async function createOrder(request: ApiRequest, call: Call): Promise<Reply> {
-  const { principal, headers } = request;
-  const order = parseOrder(request.body, principal);
-  const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], order);
-  const answer = await call("saga.createOrder", { ...order, idempotency });
+  const { principal, headers, personalData } = request;
+  const { shippingAddress: address, ...basket } = parseOrder(request.body, principal);
+  // What is stored of the request is a hash that nobody can guess an address by.
+  const hashed = { ...basket, ...(address && { shippingAddress: indexOf(personalData, address) }) };
+  const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], hashed);
+  const orderId = uuidv7();
+  const answer = await call("saga.createOrder", {
+    orderId,
+    ...basket,
+    ...(address && { shippingAddress: encryptAddress(personalData, orderId, address) }),
+    idempotency,
+  });
   return {
     status: answer.status,
     headers: {
@@ -53,12 +63,13 @@ export async function listOrders(request: ApiRequest, call: Call): Promise<Reply
   if (viewer.customerId !== undefined && (query.customerId ?? viewer.customerId) !== viewer.customerId) {
     throw new ForbiddenError("Only staff may list the orders of others.");
   }
-  return ok(await call("order.list", { ...query, ...viewer }));
+  const { items, ...page } = await call("order.list", { ...query, ...viewer });
+  return ok({ items: items.map((order) => shownOrder(request.personalData, order)), ...page });
 }
 
 /** GET /orders/:orderId */
 export async function getOrder(request: ApiRequest, call: Call): Promise<Reply> {
-  return reply(request, await settledOrder(request, call));
+  return reply(request, shownOrder(request.personalData, await settledOrder(request, call)));
 }
 
 /** GET /orders/:orderId/status */

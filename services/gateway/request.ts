@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ActionName, Actions } from "../../lib/actions.ts";
 import type { Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
+import type { PersonalData } from "../../lib/personal-data/personal-data.ts";
 import type { Principal, Role } from "./auth.ts";
 
 /** A request as far as the routes see it: its sender is known, its body is parsed and not checked yet. */
@@ -12,6 +13,8 @@ export interface ApiRequest {
   readonly path: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, unknown>>;
   readonly body: unknown;
+  /** Encrypts what goes in, decrypts what comes out: nothing behind the gateway has the keys. */
+  readonly personalData: PersonalData;
 }
 
 export interface Reply {

@@ -1,5 +1,6 @@
 import type { ActionName } from "../../lib/actions.ts";
 import { ROLES, type Role } from "./auth.ts";
+import { createCustomer, getCustomer, listCustomers, setCustomerStatus } from "./customers.ts";
 import { createOrder, getOrder, getOrderStatus, getSaga, listOrders } from "./orders.ts";
 import {
   cancelOrder,
@@ -121,6 +122,34 @@ const PAYMENT_ROUTES: readonly Route[] = [
   },
 ];
 
+const CUSTOMER_ROUTES: readonly Route[] = [
+  { method: "GET", path: "/customers", roles: STAFF, action: "customer.list", handle: listCustomers },
+  { method: "POST", path: "/customers", roles: STAFF, action: "customer.create", handle: createCustomer },
+  {
+    method: "GET",
+    path: "/customers/:customerId",
+    roles: STAFF,
+    action: "customer.get",
+    handle: getCustomer,
+  },
+  {
+    method: "POST",
+    path: "/customers/:customerId/activate",
+    roles: STAFF,
+    action: "customer.activate",
+    optionalBody: true,
+    handle: setCustomerStatus("activate"),
+  },
+  {
+    method: "POST",
+    path: "/customers/:customerId/deactivate",
+    roles: STAFF,
+    action: "customer.deactivate",
+    optionalBody: true,
+    handle: setCustomerStatus("deactivate"),
+  },
+];
+
 /** The public API: what is not in this table does not exist. */
 export const ROUTES: readonly Route[] = [
   { method: "POST", path: "/orders", roles: BUYERS, action: "saga.createOrder", handle: createOrder },
@@ -182,6 +211,7 @@ export const ROUTES: readonly Route[] = [
     handle: moveOrder("order.complete"),
   },
   ...PAYMENT_ROUTES,
+  ...CUSTOMER_ROUTES,
   {
     method: "GET",
     path: "/products",

@@ -11,7 +11,7 @@ import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
-import { claimRules, lines, uuid } from "../../lib/params.ts";
+import { ciphertext, claimRules, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { createWaiters, type Waiters } from "../../lib/waiters.ts";
 import { database } from "../../mixins/database.mixin.ts";
@@ -134,9 +134,10 @@ export default defineService<SagaVars>()({
     createOrder: {
       params: {
         $$strict: true,
+        orderId: uuid,
         customerId: uuid,
         items: lines,
-        shippingAddress: { type: "object", optional: true },
+        shippingAddress: { ...ciphertext, optional: true },
         paymentMethod: { type: "string", optional: true },
         idempotency: claimRules,
       },

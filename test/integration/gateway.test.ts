@@ -45,6 +45,7 @@ describe("POST /orders", () => {
           action: "saga.createOrder",
           correlationId: "correlation-1",
           params: {
+            orderId: expect.stringMatching(/^[0-9a-f-]{36}$/),
             customerId: CUSTOMER,
             ...BASKET,
             idempotency: {
