@@ -26,7 +26,14 @@ export const uuid = {
   messages: { stringPattern: "The '{field}' field must be a UUID." },
 };
 
-export const paymentMethod = { type: "string", pattern: /^[A-Za-z0-9_-]{1,64}$/ };
+/** What a provider calls a way to pay. Digits alone could be the number of a card, which must not come to be stored here. */
+export const paymentMethod = {
+  type: "string",
+  pattern: /^(?=.*[A-Za-z])[A-Za-z0-9_-]{1,64}$/,
+  messages: {
+    stringPattern: "The '{field}' field must be the provider's token of a way to pay, never a card number.",
+  },
+};
 
 /**
  * A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says.

@@ -12,6 +12,7 @@ import { messages } from "./checkout-messages.suite.ts";
 import { outcomes } from "./checkout-outcomes.suite.ts";
 import { INBOX_ATTEMPTS, poisonMessages } from "./checkout-poison.suite.ts";
 import { scarcity } from "./checkout-scarcity.suite.ts";
+import { redaction } from "./redaction.suite.ts";
 
 export function checkout(mode: Mode): void {
   // Three tries say the same as the usual five, in a fifth of the time.
@@ -22,6 +23,7 @@ export function checkout(mode: Mode): void {
   describe("a message on the bus", () => messages(shared));
   describe("a message", () => poisonMessages(shared));
   describe("bad input", () => badInput(shared));
+  describe("what is personal", () => redaction(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();
