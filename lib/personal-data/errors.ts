@@ -14,3 +14,8 @@ export class PersonalDataInvalidError extends Errors.MoleculerServerError {
     this.cause = options.cause;
   }
 }
+
+/** Repeating will not help: the key or the ciphertext is not there. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof PersonalDataKeyMissingError || error instanceof PersonalDataInvalidError;
+}

@@ -1,4 +1,5 @@
 import type { Database } from "../../lib/database.ts";
+import { isUnreadable } from "../../lib/personal-data/errors.ts";
 import { emailIndexOf, isCiphertext, type PersonalData } from "../../lib/personal-data/personal-data.ts";
 import { statement } from "../../lib/statement.ts";
 import type { Rewrapped } from "./rewrap.ts";
@@ -39,12 +40,9 @@ export async function reindexEmails(
   do {
     rows = await database.query<Row>(PAGE, [stepSize, after]);
     for (const { id, email, index } of rows) {
-      if (!isCiphertext(email)) continue;
-      const expected = emailIndexOf(
-        personalData,
-        personalData.decrypt({ column: "customers.email", rowId: id }, email),
-      );
-      if (expected === index) continue;
+      const expected = expectedIndex(personalData, id, email);
+      if (expected === undefined) progress.unreadable.push(id);
+      if (expected === undefined || expected === index) continue;
       const written = await database.query(WRITE, [id, email, expected]);
       progress.rewrapped += written.length;
       if (written.length === 0) progress.unreadable.push(id);
@@ -53,4 +51,15 @@ export async function reindexEmails(
     after = rows.at(-1)?.id ?? null;
   } while (rows.length === stepSize);
   return progress;
+}
+
+/** Null where there is no address, or one that is not encrypted; undefined where it cannot be decrypted. */
+function expectedIndex(personalData: PersonalData, rowId: string, email: string): string | null | undefined {
+  if (!isCiphertext(email)) return null;
+  try {
+    return emailIndexOf(personalData, personalData.decrypt({ column: "customers.email", rowId }, email));
+  } catch (error) {
+    if (isUnreadable(error)) return undefined;
+    throw error;
+  }
 }

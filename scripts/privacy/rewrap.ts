@@ -1,5 +1,5 @@
 import { type Database, withTransaction } from "../../lib/database.ts";
-import { PersonalDataInvalidError, PersonalDataKeyMissingError } from "../../lib/personal-data/errors.ts";
+import { isUnreadable } from "../../lib/personal-data/errors.ts";
 import type { PersonalData } from "../../lib/personal-data/personal-data.ts";
 import { statement } from "../../lib/statement.ts";
 import type { Held, Holder } from "./holders.ts";
@@ -70,8 +70,7 @@ function renew(holder: Holder, personalData: PersonalData, held: Held, progress:
   try {
     return holder.renew(personalData, held);
   } catch (error) {
-    if (!(error instanceof PersonalDataInvalidError || error instanceof PersonalDataKeyMissingError))
-      throw error;
+    if (!isUnreadable(error)) throw error;
     progress.unreadable.push(held.key.join(" "));
     return undefined;
   }

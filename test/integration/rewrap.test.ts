@@ -240,7 +240,11 @@ test("what cannot be decrypted is named and left, and the rest is done", async (
   const world = await open();
   const stranger = createPersonalData(ring("gone", { gone: key() }));
   const [lost, good] = [await addOrder(world, stranger), await addOrder(world, before)];
+  const person = await addCustomer(world, stranger, "a@example.org");
   const done = await world.all();
+  expect(done[1]).toMatchObject({ looked: 1, rewrapped: 0, unreadable: [person] });
   expect(done[3]).toMatchObject({ looked: 2, rewrapped: 1, unreadable: [lost] });
+  const { customer } = world.databases;
+  expect(customer && (await reindexEmails(customer, between, STEP))).toMatchObject({ unreadable: [person] });
   expect(await addressesOf(world, good)).toEqual([address, address]);
 });
