@@ -16,6 +16,7 @@ import type {
   PricedLine,
   ProductView,
   Quote,
+  Refusal,
   SagaView,
   SetCustomerStatusParams,
   StoredCustomer,
@@ -140,6 +141,8 @@ export interface Actions {
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
   /** Which of these sagas have not ended; one that is not known is not live. */
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
+  /** What a gateway has refused, for the audit trail. */
+  "saga.recordRefusals": { params: { refusals: readonly Refusal[] }; result: { recorded: number } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

@@ -135,6 +135,20 @@ export interface TransactionView {
 
 export type CustomerStatus = "active" | "inactive";
 
+/** What a gateway has refused, as often as it did within some seconds: for the audit trail. */
+export interface Refusal {
+  readonly kind: "auth.refused" | "auth.forbidden" | "rate.limited";
+  /** Of a token that holds; "unknown" otherwise. */
+  readonly subject: string;
+  /** Method and route template. */
+  readonly route: string;
+  /** The network that it came from, without what tells single machines in it apart. */
+  readonly network: string;
+  readonly count: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
 /** A customer as the API shows them. */
 export interface CustomerView {
   readonly customerId: string;
@@ -158,11 +172,14 @@ export interface CreateCustomerParams {
   readonly email: Ciphertext;
   /** Blind index of the address: by this nobody has it twice. */
   readonly emailIndex: string;
+  /** Who asks, for the audit trail. */
+  readonly actor: string;
   readonly idempotency?: IdempotencyClaim;
 }
 
 export interface SetCustomerStatusParams {
   readonly customerId: string;
+  readonly actor: string;
   readonly idempotency?: IdempotencyClaim;
 }
 

@@ -3,10 +3,12 @@ import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { CustomerStatus, IdempotentAnswer, StoredCustomer } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
-import { type ActionContext, defineService } from "../../lib/define.ts";
+import { type ActionContext, type CallMeta, defineService } from "../../lib/define.ts";
 import { NotFoundError, RuleViolationError, StateConflictError } from "../../lib/errors.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
-import { ciphertext, claimRules, cursor, limit, uuid } from "../../lib/params.ts";
+import { actor, ciphertext, claimRules, cursor, limit, uuid } from "../../lib/params.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
+import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
@@ -25,21 +27,29 @@ interface CustomerVars {
 
 const OLDEST_FIRST = "id";
 const claim = { ...claimRules, optional: true } as const;
-const statusParams = { $$strict: true, customerId: uuid, idempotency: claim } as const;
+const statusParams = { $$strict: true, customerId: uuid, actor, idempotency: claim } as const;
 
 /** Customers and whether they may order. Their names and addresses are encrypted; the keys are not here. */
 export default defineService<CustomerVars>()({
   name: "customer",
-  mixins: [readModel<CustomerModel>("customer", defineCustomerModel), idempotency(), database("customer")],
+  mixins: [
+    readModel<CustomerModel>("customer", defineCustomerModel),
+    auditTrail("customer"),
+    idempotency(),
+    database("customer"),
+  ],
   methods: {
     /** @throws CUSTOMER_NOT_FOUND, IDEMPOTENCY_KEY_REUSED */
     async setStatus(
-      { customerId, idempotency: key }: ActionContext<"customer.activate">["params"],
+      ctx: ActionContext<"customer.activate">,
       status: CustomerStatus,
     ): Promise<IdempotentAnswer<StoredCustomer>> {
+      const { customerId, actor: who, idempotency: key } = ctx.params;
       const perform = async (tx: Tx) => {
         const row = await setCustomerStatus(tx, customerId, status);
         if (!row) throw new NotFoundError("customer", customerId);
+        const action = status === "active" ? "customer.activate" : "customer.deactivate";
+        appendToTrail(tx, [entryOf(ctx, who, action, customerId)]);
         return { status: 200, headers: {}, body: customerOf(row) };
       };
       return this.onceAlone({ claim: key, perform });
@@ -64,15 +74,17 @@ export default defineService<CustomerVars>()({
         name: ciphertext,
         email: ciphertext,
         emailIndex: { type: "string", pattern: /^[A-Za-z0-9_-]{43}$/ },
+        actor,
         idempotency: claim,
       },
       handler(ctx: ActionContext<"customer.create">) {
-        const { idempotency: key, ...customer } = ctx.params;
+        const { idempotency: key, actor: who, ...customer } = ctx.params;
         const perform = async (tx: Tx) => {
           const row = await insertCustomer(tx, customer);
           if (!row)
             throw new StateConflictError("There is a customer with this address.", "CUSTOMER_EMAIL_TAKEN");
           const { customerId } = customer;
+          appendToTrail(tx, [entryOf(ctx, who, "customer.create", customerId)]);
           return {
             status: 201,
             headers: { location: `/api/customers/${customerId}` },
@@ -112,14 +124,14 @@ export default defineService<CustomerVars>()({
     activate: {
       params: statusParams,
       handler(ctx: ActionContext<"customer.activate">) {
-        return this.setStatus(ctx.params, "active");
+        return this.setStatus(ctx, "active");
       },
     },
     /** The customer may not order; orders in hand go on. @throws CUSTOMER_NOT_FOUND */
     deactivate: {
       params: statusParams,
       handler(ctx: ActionContext<"customer.deactivate">) {
-        return this.setStatus(ctx.params, "inactive");
+        return this.setStatus(ctx, "inactive");
       },
     },
     /** Answers when the customer may order. @throws CUSTOMER_NOT_FOUND, CUSTOMER_INACTIVE */
@@ -137,3 +149,8 @@ export default defineService<CustomerVars>()({
     },
   },
 });
+
+function entryOf(ctx: { meta: CallMeta }, actor: string, action: string, customerId: string): AuditEntry {
+  const { correlationId } = ctx.meta;
+  return { actor, action, target: `customer ${customerId}`, ...(correlationId && { correlationId }) };
+}

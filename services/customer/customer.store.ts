@@ -51,10 +51,12 @@ const INSERT = statement(
    returning ${COLUMNS}`,
 );
 
+type NewCustomer = Pick<CreateCustomerParams, "customerId" | "name" | "email" | "emailIndex">;
+
 /** The new customer; undefined when somebody has the address. */
 export async function insertCustomer(
   tx: Tx,
-  { customerId, name, email, emailIndex }: CreateCustomerParams,
+  { customerId, name, email, emailIndex }: NewCustomer,
 ): Promise<CustomerRow | undefined> {
   const [row] = await tx.query<CustomerRow>(INSERT, [customerId, name, email, emailIndex]);
   return row;

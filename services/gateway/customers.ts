@@ -49,6 +49,7 @@ export async function createCustomer(request: ApiRequest, call: Call): Promise<R
     name: personalData.encrypt({ column: "customers.name", rowId: customerId }, name),
     email: personalData.encrypt({ column: "customers.email", rowId: customerId }, email),
     emailIndex: emailIndexOf(personalData, email),
+    actor: principal.subject,
     ...(idempotency && { idempotency }),
   });
   return replyOf(personalData, answer);
@@ -75,7 +76,11 @@ export const setCustomerStatus =
     const params = { customerId: idIn(request, "customerId", "customer") };
     const operation = `POST /customers/:customerId/${change}`;
     const idempotency = optionalClaimOf(principal.subject, operation, headers["idempotency-key"], params);
-    const answer = await call(`customer.${change}`, { ...params, ...(idempotency && { idempotency }) });
+    const answer = await call(`customer.${change}`, {
+      ...params,
+      actor: principal.subject,
+      ...(idempotency && { idempotency }),
+    });
     return replyOf(personalData, answer);
   };
 

@@ -6,13 +6,13 @@ import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
-import { openKeyRing } from "../../lib/personal-data/key-ring.ts";
-import { createPersonalData, type PersonalData } from "../../lib/personal-data/personal-data.ts";
 import { type Answer, send } from "./answers.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
 import { problemOf } from "./errors.ts";
 import { openKeys } from "./keys.ts";
+import { personalData } from "./personal-data.mixin.ts";
+import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { type ApiRequest, type Call, hasRole } from "./request.ts";
 import type { Route, TokenRoute } from "./routes.ts";
@@ -22,7 +22,6 @@ interface State {
   server: Server;
   metrics: Metrics;
   verify: Verifier;
-  personalData: PersonalData;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -32,20 +31,21 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [ApiGateway],
+    mixins: [ApiGateway, personalData(settings), refusalTrail()],
     settings: webSettings,
     methods: {
       /** The request as its route sees it. @throws what keeps its sender from asking for this */
       async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
         const { headers, $params } = request;
         const principal = await this.verify(headers.authorization);
+        request.subject = principal.subject;
         const mayLack = route.method === "GET" || (route.optionalBody && !hasBody(request));
         const body = mayLack ? undefined : await readJson(request);
         if (!hasRole(principal, ...route.roles)) {
           throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
         }
-        const { personalData } = this;
-        return { principal, headers, path: $params.params, query: $params.query, body, personalData };
+        const { personalData: keys } = this;
+        return { principal, headers, path: $params.params, query: $params.query, body, personalData: keys };
       },
 
       /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -76,6 +76,7 @@ export const gatewayService = (settings: Config) =>
         const { correlationId, method } = request;
         const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
         const { problem, headers } = problemOf(error, path, correlationId);
+        this.noteRefusal(request, problem.status, error);
         const lines = log(this.logger, { correlationId });
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
         else if (problem.status > 500)
@@ -120,7 +121,6 @@ export const gatewayService = (settings: Config) =>
         issuer: settings.JWT_ISSUER,
         audience: settings.JWT_AUDIENCE,
       });
-      this.personalData = createPersonalData(await openKeyRing(settings.PERSONAL_DATA_KEYS));
       const { PORT: port, HOST: host } = settings;
       const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
       log(this.logger, {}).info("serves the API", { host, port: real });

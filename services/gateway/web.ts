@@ -9,6 +9,8 @@ import { ROUTES, type Route } from "./routes.ts";
 /** What moleculer-web puts on a request. */
 export interface WebRequest extends IncomingMessage {
   correlationId: string;
+  /** Who asks, once that is known. */
+  subject?: string;
   originalUrl?: string;
   readonly $ctx: Context<unknown, CallMeta>;
   readonly $alias?: { readonly path: string; readonly fullPath: string };

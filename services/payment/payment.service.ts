@@ -10,6 +10,7 @@ import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { uuid } from "../../lib/params.ts";
 import type { Poller } from "../../lib/poller.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -46,6 +47,7 @@ export default defineService<PaymentVars>()({
   name: "payment",
   mixins: [
     inbox({ group: "payment-service-group", topics: [TOPICS.sagaCommands.name], types: ["REFUND_PAYMENT"] }),
+    auditTrail("payment"),
     idempotency(),
     outbox("payment"),
     database("payment"),

@@ -10,6 +10,7 @@ import { log } from "../../lib/logging.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
@@ -43,6 +44,7 @@ export default defineService<ProductVars>()({
       types: ["RESERVE_STOCK", "RELEASE_STOCK"],
     }),
     tccParticipant("product"),
+    auditTrail("product"),
     outbox("product"),
     database("product"),
   ],

@@ -14,6 +14,7 @@ import { metricsOf } from "../../lib/metrics.ts";
 import { ciphertext, claimRules, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { createWaiters, type Waiters } from "../../lib/waiters.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -22,6 +23,7 @@ import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
+import { refusals } from "./refusals.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
 import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
@@ -51,6 +53,8 @@ export default defineService<SagaVars>()({
     }),
     sagaOperations(),
     tccCoordinator(),
+    refusals(),
+    auditTrail("saga"),
     idempotency(),
     outbox("saga"),
     database("saga"),
