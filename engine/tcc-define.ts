@@ -1,3 +1,5 @@
+import type { TccFailure } from "./tcc-instance.ts";
+
 /**
  * The TCC language: who takes part, and with which actions. One participant is the pivot: its confirm goes
  * first and alone, and is the only one that may be refused. Terms: Pardon & Pautasso, "Atomic Distributed
@@ -7,7 +9,7 @@ export interface TccScope<Input> {
   readonly gid: string;
   readonly input: Input;
   /** Why it is cancelled. */
-  readonly failure?: { readonly code: string; readonly message: string };
+  readonly failure?: TccFailure;
 }
 
 export interface TccOperation {

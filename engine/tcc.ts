@@ -98,11 +98,21 @@ class Move {
   }
 
   private operate(action: OperatorAction): Outcome<TccInstance> {
-    if (action === "retry") return this.enter(this.instance.state);
+    if (action === "retry") return this.askAnew();
     if (action !== "force-cancel") return this.unchanged();
     // A cancellation that some participant cannot carry out is taken for done: the operator answers for it.
     if (this.instance.state === "CANCELLING") return this.end("CANCELLED");
     return this.cancelIfOpen("OPERATOR", "An operator cancelled it.");
+  }
+
+  /** Counts the attempts on, so that a late answer to an earlier one is not taken for an answer to these. */
+  private askAnew(): Outcome<TccInstance> {
+    const asked = new Set(this.owed().map(({ token }) => token.split(":")[1]));
+    const participants = this.instance.participants.map((one) =>
+      asked.has(one.name) ? { ...one, attempts: one.attempts + 1 } : one,
+    );
+    this.set({ participants, stuck: false, wakeInMs: this.options.leaseMs });
+    return this.outcome(true, this.owed());
   }
 
   private takeTimer(): Outcome<TccInstance> {

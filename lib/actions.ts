@@ -67,6 +67,16 @@ export interface Actions {
   "customer.activate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
   "customer.deactivate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
+  /** From now on tokens of the subject below the version that this answers are refused. */
+  "customer.revokeTokens": {
+    params: { subject: string; version?: number; actor: string; reason: string };
+    result: { subject: string; version: number };
+  };
+  /** Least versions of tokens that changed after a revision. */
+  "customer.tokenVersions": {
+    params: { after: number };
+    result: { items: readonly { subject: string; version: number }[]; revision: number; more: boolean };
+  };
   /** TCC of the order: created -> paying -> paid, or back. `tryPay` answers what there is to pay. */
   "order.tryPay": {
     params: { gid: string; orderId: string };

@@ -1,3 +1,4 @@
+import { problemOfAges } from "./retention-settings.ts";
 import { type DatabaseName, SETTINGS } from "./settings.ts";
 
 /**
@@ -25,7 +26,10 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     if (value === undefined) throw new ConfigError(name, `"${given}" is not ${setting.expected}`);
     return [name, value];
   });
-  return Object.freeze(Object.fromEntries(entries)) as Config;
+  const config = Object.freeze(Object.fromEntries(entries)) as Config;
+  const ages = problemOfAges(config);
+  if (ages) throw new ConfigError(ages.setting, ages.problem);
+  return config;
 }
 
 /** The URL of a service's database. @throws ConfigError when neither it nor DATABASE_URL is set */

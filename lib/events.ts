@@ -1,5 +1,8 @@
 import { Ajv, type ValidateFunction } from "ajv";
 import type { TopicDefinition } from "./bus/bus.ts";
+import { TOPICS } from "./topics.ts";
+
+export { TOPICS };
 
 export interface Line {
   readonly productId: string;
@@ -75,16 +78,6 @@ export interface Envelope<Type extends EventType = EventType> {
 
 /** The discriminated union: narrowing on `eventType` narrows `data`. */
 export type DomainEvent = { [Type in EventType]: Envelope<Type> }[EventType];
-
-const DAY_MS = 86_400_000;
-
-export const TOPICS = {
-  orders: { name: "oms.orders.events", partitions: 6, retentionMs: 7 * DAY_MS },
-  products: { name: "oms.products.events", partitions: 6, retentionMs: 7 * DAY_MS },
-  payments: { name: "oms.payments.events", partitions: 6, retentionMs: 7 * DAY_MS },
-  sagaCommands: { name: "oms.saga.commands", partitions: 3, retentionMs: DAY_MS },
-  deadLetters: { name: "oms.dlq", partitions: 1, retentionMs: 30 * DAY_MS },
-} as const satisfies Record<string, TopicDefinition>;
 
 const id = { type: "string", minLength: 1, maxLength: 64 };
 const name = { type: "string", minLength: 1, maxLength: 255 };

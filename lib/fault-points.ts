@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { appendFileSync, existsSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
 /**
@@ -50,7 +50,11 @@ export function parseFaults(text: string): readonly Fault[] | undefined {
 export interface FaultFiles {
   /** Gets each point's name at its first passage. */
   readonly log?: string;
-  /** Nothing counts, strikes or is noted while this file is missing; each time it appears, counting begins anew. */
+  /**
+   * Nothing counts, strikes or is noted while this file is missing; each time it appears, counting begins anew. Faults
+   * that are written in it are armed in place of the setting's, and whoever dies of one takes it away first: so a
+   * fault can be aimed at one process of many while they run, and spares the one that follows it.
+   */
   readonly gate?: string;
 }
 
@@ -63,7 +67,7 @@ export function armFaults(wanted: readonly Fault[], given: FaultFiles = {}): voi
   armed = wanted;
   files = given;
   passages.clear();
-  faults.armed = wanted.length > 0 || given.log !== undefined;
+  faults.armed = wanted.length > 0 || given.log !== undefined || given.gate !== undefined;
 }
 
 const work = new AsyncLocalStorage<string>();
@@ -84,16 +88,25 @@ export function passCommit(database: string, statement: string, side: "before" |
 /** Passes a point: notes it, and suffers what is armed there. @throws FaultInjectedError */
 export async function passPoint(name: string): Promise<void> {
   if (!faults.armed) return;
-  if (files.gate !== undefined && !existsSync(files.gate)) return passages.clear();
+  const aimed = files.gate === undefined ? "" : readIfThere(files.gate);
+  if (aimed === undefined) return passages.clear();
   // Names of loops and databases have spaces; in a setting they would be in the way.
   const point = name.replaceAll(" ", "-");
   const passage = (passages.get(point) ?? 0) + 1;
   passages.set(point, passage);
   // Synchronous: a point that kills must have been noted before.
   if (passage === 1 && files.log !== undefined) appendFileSync(files.log, `${point}\n`);
-  const fault = armed.find((one) => one.point === point && one.passage === passage);
+  const wanted = aimed === "" ? armed : (parseFaults(aimed) ?? []);
+  const fault = wanted.find((one) => one.point === point && one.passage === passage);
   if (fault === undefined) return;
-  if (fault.action.kind === "kill") process.kill(process.pid, "SIGKILL");
+  if (fault.action.kind === "kill") {
+    if (aimed !== "" && files.gate !== undefined) rmSync(files.gate);
+    process.kill(process.pid, "SIGKILL");
+  }
   if (fault.action.kind === "throw") throw new FaultInjectedError(point);
   if (fault.action.kind === "pause") await wait(fault.action.ms);
+}
+
+function readIfThere(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() : undefined;
 }

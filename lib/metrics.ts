@@ -2,7 +2,7 @@ import type { ServiceBroker } from "moleculer";
 import { METRICS, type MetricDefinition, type MetricName } from "./metric-names.ts";
 import { processCollector } from "./process-metrics.ts";
 
-/** Bounds of every histogram, in seconds: from one statement to a saga that waits for stock. */
+/** Bounds of a histogram that has none of its own, in seconds: from one statement to a saga that waits for stock. */
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** Cumulative counts that somebody else keeps, read at each scrape. */
@@ -45,11 +45,11 @@ export class Metrics {
     this.collect(processCollector(this));
   }
 
-  #register(name: string, { type, labels, about }: MetricDefinition): void {
+  #register(name: string, { type, labels, about, buckets = BUCKETS }: MetricDefinition): void {
     const { metrics } = this.#broker;
     const common = { name, labelNames: [...labels], description: about };
     if (type === "histogram") {
-      metrics.register({ type, buckets: BUCKETS, ...common });
+      metrics.register({ type, buckets: [...buckets], ...common });
       return;
     }
     const metric =
@@ -84,6 +84,23 @@ export class Metrics {
 
   tccTimedOut(count = 1): void {
     this.add("oms_tcc_timeout_total", count);
+  }
+
+  tccPhase(phase: string, seconds: number): void {
+    this.observe("oms_tcc_phase_duration_seconds", seconds, { phase });
+  }
+
+  tccActiveReservations(service: string, count: number): void {
+    this.set("oms_tcc_active_reservations", count, { service });
+  }
+
+  paymentAttempt(operation: string, result: string, seconds: number): void {
+    this.add("holdfast_payment_attempts_total", 1, { operation, result });
+    this.observe("payment_attempt_latency_seconds", seconds);
+  }
+
+  paymentFailureRate(share: number): void {
+    this.set("payment_failure_rate", share);
   }
 
   outboxPending(service: string, count: number): void {
@@ -125,6 +142,10 @@ export class Metrics {
 
   ordersCancelled(count = 1): void {
     this.add("oms_orders_cancelled_total", count);
+  }
+
+  rowsForgotten(service: string, table: string, count: number): void {
+    this.add("holdfast_retention_rows_total", count, { service, table });
   }
 
   httpAnswered(route: string, status: number, seconds: number): void {

@@ -174,6 +174,12 @@ export const SETTINGS = {
     604_800,
     "An authorisation that nobody decided on is voided after this.",
   ),
+  PAYMENT_LEASE_MS: integer(
+    5_000,
+    500,
+    600_000,
+    "After this time without a sign of life another node takes a refund over.",
+  ),
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),
@@ -193,6 +199,17 @@ export const SETTINGS = {
   STRIPE_SECRET_KEY: optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe."),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
+  OUTBOX_DAYS: integer(30, 1, 3_650, "How long a published event stays in the outbox."),
+  INBOX_DAYS: integer(60, 1, 3_650, "How long a consumer knows an event again."),
+  SAGA_DAYS: integer(90, 1, 3_650, "How long sagas and TCC transactions stay after their end."),
+  LATE_CALL_DAYS: integer(
+    30,
+    1,
+    3_650,
+    "How long the marks stay that refuse a call which comes too late: TCC barriers, orders cancelled undrafted.",
+  ),
+  PSP_EVENT_DAYS: integer(90, 30, 3_650, "How long an event of the payment provider is remembered."),
+  RETENTION_MINUTES: integer(60, 1, 10_080, "How often each table is gone through for rows past their time."),
   FAULT_POINTS: define<readonly Fault[]>({
     read: parseFaults,
     expected: "a comma-separated list of point=kill|throw|pause:ms, each with @passage or without",
@@ -200,7 +217,9 @@ export const SETTINGS = {
     about: "For tests: where this process ends, fails or waits.",
   }),
   FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
-  FAULT_POINTS_GATE: optional("For tests: while this file is missing, no fault point does anything."),
+  FAULT_POINTS_GATE: optional(
+    "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   PERSONAL_DATA_KEYS: optional(
@@ -208,4 +227,12 @@ export const SETTINGS = {
   ),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
+  JWT_SKEW_SECONDS: integer(5, 0, 60, "How far the clock of who issues tokens may be off."),
+  REVOCATION_POLL_MS: integer(2_000, 50, 60_000, "How soon a gateway learns that tokens were revoked."),
+  REVOCATION_STALENESS_SECONDS: integer(
+    300,
+    1,
+    86_400,
+    "Without news of revocations for this long, every token is refused with 503.",
+  ),
 } as const;

@@ -3,13 +3,10 @@ import type { IdempotencyClaim, IdempotentAnswer } from "../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { defineMixin } from "../lib/define.ts";
 import { IdempotencyKeyReusedError, RequestInProgressError } from "../lib/errors.ts";
-import { log } from "../lib/logging.ts";
-import { createPoller, type Poller } from "../lib/poller.ts";
 import {
   type AnsweredClaim,
   claimKey,
   claimKeys,
-  expireRecords,
   findRecords,
   type IdempotencyRecord,
   type StoredAnswer,
@@ -31,23 +28,16 @@ export interface OneRequest<Body> {
 
 type AnswerOf<Body> = StoredAnswer & { readonly body: Body };
 
-interface IdempotencyVars {
-  database: Database;
-  idempotencyCleaner: Poller;
-}
-
-const CLEAN_EVERY_MS = 60_000;
-const CLEAN_STEP = 1_000;
 /** Never seen by anyone: the transaction that claims a key under it replaces it or does not commit. */
 const UNKNOWN_YET: StoredAnswer = { status: 500, headers: {}, body: null };
 
 /**
  * Does work once per (subject, Idempotency-Key), whatever repeats, concurrently or later. For work that is
  * local to the service's database: key, effect and answer commit together, so there is no state in between
- * to recover. Needs the database mixin.
+ * to recover. Records past their time are the retention mixin's. Needs the database mixin.
  */
 export const idempotency = () =>
-  defineMixin<IdempotencyVars>()({
+  defineMixin<{ database: Database }>()({
     methods: {
       /**
        * Batch form. `perform` gets the work of the first requests, in the transaction that claims their keys.
@@ -95,23 +85,6 @@ export const idempotency = () =>
           return answer as IdempotentAnswer<Body>;
         });
       },
-    },
-    created() {
-      this.idempotencyCleaner = createPoller({
-        name: "idempotency cleanup",
-        intervalMs: CLEAN_EVERY_MS,
-        run: async () => {
-          const gone = await withTransaction(this.database, (tx) => expireRecords(tx, CLEAN_STEP));
-          return gone === CLEAN_STEP;
-        },
-        onError: (err) => log(this.logger, {}).warn("idempotency cleanup will try again", { err }),
-      });
-    },
-    async started() {
-      this.idempotencyCleaner.start();
-    },
-    async stopped() {
-      await this.idempotencyCleaner.stop();
     },
   });
 

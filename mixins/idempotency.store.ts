@@ -120,15 +120,3 @@ export async function findRecords(
 export function claimKey({ subject, key }: { subject: string; key: string }): string {
   return `${subject}\n${key}`;
 }
-
-const EXPIRE = statement(
-  "idempotency_expire",
-  `delete from idempotency_records where (subject, key) in
-     (select subject, key from idempotency_records where expires_at <= now() order by expires_at limit $1)
-   returning 1 as gone`,
-);
-
-/** Deletes up to `limit` records past their time; answers how many. */
-export async function expireRecords(tx: Tx, limit: number): Promise<number> {
-  return (await tx.query(EXPIRE, [limit])).length;
-}

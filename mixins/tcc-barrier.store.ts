@@ -5,7 +5,8 @@ import { statement } from "../lib/statement.ts";
 /**
  * The barrier: duplicates, empty cancels and hanging tries, decided by rows that commit with the effect.
  * The rule is that of DTM's barrier (https://en.dtm.pub/practice/barrier): a cancel first writes the try's row;
- * the insert waits for a try that is under way, and tells whether there ever was one.
+ * the insert waits for a try that is under way, and tells whether there ever was one. It writes the confirm's row
+ * as well, so that a confirm and a cancel that meet cannot both have their effect.
  */
 
 export type TccOp = "try" | "confirm" | "cancel";
@@ -81,6 +82,8 @@ export async function passBarrier(
 ): Promise<ReadonlyMap<string, Verdict>> {
   // A cancel's try row waits for a try in flight; from then on no try can begin.
   const neverTried = op === "cancel" ? await enter(tx, gids, branch, "try", "cancel") : new Set<string>();
+  // Its confirm row waits for a confirm in flight; from then on no confirm can begin.
+  if (op === "cancel") await enter(tx, gids, branch, "confirm", "cancel");
   const entered = await enter(tx, gids, branch, op, op);
   // A first try has met no row at all: it needs no second look.
   const unsure = op === "try" ? gids.filter((gid) => !entered.has(gid)) : gids;
@@ -112,7 +115,7 @@ function verdictOf(
     return { kind: "repeated", reply: row("try")?.reply ?? null };
   }
   if (op === "cancel") {
-    if (row("confirm")) return refused(new TccCancelRefusedError(gid, branch));
+    if (row("confirm")?.origin === "confirm") return refused(new TccCancelRefusedError(gid, branch));
     if (!entered) return { kind: "repeated", reply: row("cancel")?.reply ?? null };
     return neverTried ? { kind: "empty" } : { kind: "run" };
   }
@@ -128,7 +131,8 @@ function refused(error: StateConflictError): Verdict {
 /** Takes back the rows of operations that came to nothing, so that they leave no trace. Only for rows just entered. */
 const LEAVE = statement(
   "tcc_leave",
-  "delete from tcc_barriers where gid = any($1) and branch = $2 and op = $3 and origin = $3 and reply is null",
+  `delete from tcc_barriers
+   where gid = any($1) and branch = $2 and op in ($3, 'confirm') and origin = $3 and reply is null`,
 );
 
 export function leaveBarrier(tx: Tx, branch: string, op: TccOp, gids: readonly string[]): void {

@@ -1,5 +1,7 @@
 import { parseArgs } from "node:util";
+import { type Database, withTransaction } from "../lib/database.ts";
 import { createPersonalData } from "../lib/personal-data/personal-data.ts";
+import { appendToTrail } from "../mixins/audit-trail.store.ts";
 import { configOfRunning } from "./demo/demo-file.ts";
 import { reportFailure, UsageError } from "./exit.ts";
 import { reindexEmails } from "./privacy/email-index.ts";
@@ -31,6 +33,7 @@ async function main(): Promise<boolean> {
     }
     done.push(await reindexEmails(databases("customer"), personalData, stepSize));
     for (const one of done) report(one);
+    await tell(databases("customer"), ring.primary, done);
     const left = done.reduce((sum, { missed, unreadable }) => sum + missed + unreadable.length, 0);
     console.log(
       left === 0
@@ -39,6 +42,15 @@ async function main(): Promise<boolean> {
     );
     return left === 0;
   });
+}
+
+/** In the audit trail, where something was changed. */
+async function tell(database: Database, primary: string, done: readonly Rewrapped[]): Promise<void> {
+  const changed = done.filter(({ rewrapped }) => rewrapped > 0);
+  if (changed.length === 0) return;
+  const detail = Object.fromEntries(changed.map(({ what, rewrapped }) => [what, rewrapped]));
+  const entry = { actor: "npm run rewrap", action: "personal-data.rewrap", target: `key ${primary}`, detail };
+  await withTransaction(database, async (tx) => appendToTrail(tx, [entry]));
 }
 
 function readStepSize(): number {

@@ -1,6 +1,7 @@
 import type { LoadDriver } from "../load/driver.ts";
 import type { Cell, FinishedOrder, LoadRequest, LoadResult } from "../load/protocol.ts";
-import type { Counters, Meter } from "./counters.ts";
+import type { Counters, Meter, Phase } from "./counters.ts";
+import { quantileMs } from "./histogram.ts";
 import { residentMb, shareOfMachine, waitForQuiet } from "./processes.ts";
 
 /** What an order cost, on average over the measured time. */
@@ -23,11 +24,18 @@ export interface Costs {
 export interface Measured extends Omit<LoadResult, "finished"> {
   readonly ordersPerSecond: number;
   readonly perOrder: Costs;
+  /** How long the phases of payments took, where there were any. */
+  readonly phases: Readonly<Record<Phase, PhaseTimes>>;
   readonly residentMb: number;
   /** Part of the machine, 0 to 1, that programs other than the bench's used meanwhile. */
   readonly othersShare: number;
   /** Part of the machine that nobody used. */
   readonly idleShare: number;
+}
+
+interface PhaseTimes {
+  readonly p50?: number;
+  readonly p95?: number;
 }
 
 export interface Run {
@@ -93,11 +101,17 @@ function measuredOf(
     ...result,
     ordersPerSecond: result.orders / result.seconds,
     perOrder,
+    phases: { try: phaseTimes("try", before, after), confirm: phaseTimes("confirm", before, after) },
     residentMb: residentMb(servicePids),
     // Both are measured in ticks: a little below zero is zero.
     othersShare: Math.max(0, busy - ours),
     idleShare: Math.max(0, 1 - busy),
   };
+}
+
+function phaseTimes(phase: Phase, before: Counters, after: Counters): PhaseTimes {
+  const at = (share: number) => quantileMs(before.phases[phase], after.phases[phase], share);
+  return { p50: at(0.5), p95: at(0.95) };
 }
 
 export function nameOf({ flow, variant, concurrency }: Cell): string {

@@ -1,5 +1,6 @@
 import pg from "pg";
 import type { System } from "../system.ts";
+import { type BucketCounts, bucketsOf } from "./histogram.ts";
 import { type CpuTimes, cpuTimes, variableOf } from "./processes.ts";
 
 /** Everything that is counted at both edges of a measured time. */
@@ -12,7 +13,12 @@ export interface Counters {
   /** As PostgreSQL counts them, all databases; sessions report about once a second. */
   readonly serverCommits: number;
   readonly walBytes: number;
+  /** Of each TCC phase, how many lasted at most so long, by the bound in seconds; of all services. */
+  readonly phases: Readonly<Record<Phase, BucketCounts>>;
 }
+
+export const PHASES = ["try", "confirm"] as const;
+export type Phase = (typeof PHASES)[number];
 
 export interface Meter {
   read(loadPid: number): Promise<Counters>;
@@ -51,6 +57,10 @@ export async function openMeter(system: System): Promise<Meter> {
         commits: sumOf(text, "holdfast_database_commits_total"),
         serverCommits: rows[0]?.commits ?? 0,
         walBytes: rows[0]?.wal ?? 0,
+        phases: {
+          try: bucketsOf(text, "oms_tcc_phase_duration_seconds", 'phase="try"'),
+          confirm: bucketsOf(text, "oms_tcc_phase_duration_seconds", 'phase="confirm"'),
+        },
       };
     },
     servicePids: () => servicePids,

@@ -40,6 +40,13 @@ const SPEED: readonly (readonly [string, Read])[] = [
   ["ours/floor", ratio],
 ];
 
+const PAYMENTS: readonly (readonly [string, Read])[] = [
+  ["try: p50", ours((one) => one.phases.try.p50)],
+  ["p95 ms", ours((one) => one.phases.try.p95)],
+  ["confirm: p50", ours((one) => one.phases.confirm.p50)],
+  ["p95 ms", ours((one) => one.phases.confirm.p95)],
+];
+
 const COSTS: readonly (readonly [string, Read])[] = [
   ["statements", ours((one) => one.perOrder.statements)],
   ["commits", ours((one) => one.perOrder.commits)],
@@ -72,11 +79,22 @@ export function cellsReport(runs: readonly CellRun[]): string {
   return [
     "Speed: from the POST until the order is confirmed, paid or cancelled; floor: the same rows by plain SQL",
     table(titles("cell", SPEED), rows(SPEED)),
+    ...(runs.some(hasPayments)
+      ? [
+          "",
+          "Payments, as oms_tcc_phase_duration_seconds has them: try until the decision, confirm until the end",
+          table(titles("cell", PAYMENTS), rows(PAYMENTS)),
+        ]
+      : []),
     "",
     "Costs of one order",
     table(titles("cell", COSTS), rows(COSTS)),
     ...spreadLines(cells),
   ].join("\n");
+}
+
+function hasPayments({ ours: { measured } }: CellRun): boolean {
+  return measured.phases.try.p50 !== undefined;
 }
 
 function medianOf(runs: readonly CellRun[], read: Read): string {

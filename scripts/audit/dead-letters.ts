@@ -1,20 +1,24 @@
 import { DATABASE_NAMES } from "../../lib/settings.ts";
 import type { Findings } from "./findings.ts";
+import { goneBefore } from "./horizon.ts";
 import type { Count, SqlRule } from "./sql-rules.ts";
 import type { World } from "./world.ts";
 
 /** I10. */
+
+/** A letter is an event as others are: retention takes it, while what it tells of may stay. */
+const LETTER_KEPT = goneBefore("outbox_delivery");
 
 /** The relay writes the letter in the transaction that gives up; a letter that is refused itself has nobody left. */
 const REFUSED = `
   select 'event ' || e.id as subject,
          format('the bus refused %s, version %s of %s %s (%s)%s', e.event_type, e.aggregate_version, e.aggregate_type,
                 e.aggregate_id, coalesce(nullif(d.error_message, ''), 'no reason noted'),
-                case when l.id is null then ', and no dead letter tells of it' end) as problem
+                case when l.id is null and e.created_at >= ${LETTER_KEPT} then ', and no dead letter tells of it' end) as problem
   from outbox_delivery d
   join outbox_events e using (position)
   left join outbox_events l on l.aggregate_id = e.id and l.event_type = 'DEAD_LETTER'
-  where d.status = 'FAILED' and (l.id is null or coalesce(d.error_message, '') = '')`;
+  where d.status = 'FAILED' and ((l.id is null and e.created_at >= ${LETTER_KEPT}) or coalesce(d.error_message, '') = '')`;
 
 const PUT_ASIDE = `
   with letters as (
@@ -26,7 +30,7 @@ const PUT_ASIDE = `
   from processed_events p
   left join letters l on l.data->>'source' = p.consumer_group and l.data->>'topic' = p.topic
     and l.data->>'partition' = p.partition::text and l.data->>'offset' = p."offset"::text
-  where p.result = 'DEAD_LETTERED' and l.data is null`;
+  where p.result = 'DEAD_LETTERED' and l.data is null and p.processed_at >= ${LETTER_KEPT}`;
 
 const LETTERS = "select id, payload::text as letter from outbox_events where event_type = 'DEAD_LETTER'";
 

@@ -31,14 +31,15 @@ export interface BusContents {
 /** Since when a topic still has everything; topics that are not named have it from the beginning. */
 export type Horizons = ReadonlyMap<string, Date>;
 
+/** By the clock, not as of the last sign of life: a bus deletes whether or not anybody works with it. */
 export function horizonsOf(
   topics: readonly TopicState[],
-  asOf: Date,
+  now: Date,
   { busSince, graceSeconds }: AuditOptions,
 ): Horizons {
   const horizons = new Map<string, Date>();
   for (const { name, retentionMs, truncated } of topics) {
-    const kept = truncated ? asOf.getTime() - retentionMs + graceSeconds * 1_000 : Number.NEGATIVE_INFINITY;
+    const kept = truncated ? now.getTime() - retentionMs + graceSeconds * 1_000 : Number.NEGATIVE_INFINITY;
     const since = Math.max(kept, busSince?.getTime() ?? Number.NEGATIVE_INFINITY);
     if (Number.isFinite(since)) horizons.set(name, new Date(since));
   }

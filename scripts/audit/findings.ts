@@ -10,6 +10,7 @@ export const INVARIANTS = {
   I8: "every event took effect once",
   I9: "every order went a legal way",
   I10: "dead letters carry their reason",
+  I11: "the audit trails are whole",
 } as const;
 
 export type Invariant = keyof typeof INVARIANTS;
@@ -33,6 +34,7 @@ export class Findings {
   readonly violations: Violation[] = [];
   readonly suspects = new Map<string, Suspect>();
   readonly #looked = new Map<Invariant, Map<string, number>>();
+  readonly #gone = new Map<Invariant, Map<string, { rows: number; before: Date }>>();
   readonly #notThere = new Map<Invariant, Set<string>>();
   readonly #unchecked = new Map<Invariant, string>();
 
@@ -40,6 +42,14 @@ export class Findings {
   looked(invariant: Invariant, what: string, count: number): void {
     const counts = this.#looked.get(invariant) ?? new Map<string, number>();
     this.#looked.set(invariant, counts.set(what, (counts.get(what) ?? 0) + count));
+  }
+
+  /** Rows that retention has deleted are not looked at. */
+  gone(invariant: Invariant, what: string, rows: number, before: Date): void {
+    const all = this.#gone.get(invariant) ?? new Map<string, { rows: number; before: Date }>();
+    const known = all.get(what);
+    const latest = known !== undefined && known.before > before ? known.before : before;
+    this.#gone.set(invariant, all.set(what, { rows: (known?.rows ?? 0) + rows, before: latest }));
   }
 
   suspect(suspect: Suspect): void {
@@ -59,6 +69,10 @@ export class Findings {
 
   lookedAt(invariant: Invariant): ReadonlyMap<string, number> {
     return this.#looked.get(invariant) ?? new Map();
+  }
+
+  goneOf(invariant: Invariant): readonly { what: string; rows: number; before: Date }[] {
+    return [...(this.#gone.get(invariant) ?? [])].map(([what, gone]) => ({ what, ...gone }));
   }
 
   tablesNotThere(invariant: Invariant): readonly string[] {

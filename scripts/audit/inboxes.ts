@@ -54,7 +54,7 @@ interface InboxRow {
 
 const ROWS = `
   select p.consumer_group, p.event_id, p.topic, p.partition, p."offset"::float8 as "offset",
-         p.result = 'DEAD_LETTERED' as put_aside, coalesce(p.processed_at < h.since, false) as old
+         p.result = 'DEAD_LETTERED' as put_aside, coalesce(p.processed_at - p.duration_ms * interval '1 ms' < h.since, false) as old
   from processed_events p
   left join unnest($1::text[], $2::timestamptz[]) h(topic, since) on h.topic = p.topic`;
 

@@ -30,7 +30,7 @@ async function readBus(
   findings: Findings,
   options: AuditOptions,
 ): Promise<BusContents> {
-  const horizons = horizonsOf(await bus.topics(), world.asOf, options);
+  const horizons = horizonsOf(await bus.topics(), world.snapshots.order.takenAt, options);
   const index = await indexEvents(world, horizons);
   const [foreign, ends] = [new Set<string>(), new Map<string, number>()];
   let count = 0;

@@ -1,4 +1,5 @@
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
+import { goneBefore } from "./horizon.ts";
 import type { Count, SqlRule } from "./sql-rules.ts";
 
 /** I7, as far as each outbox can tell; what stands on the bus is compared in messages.ts. */
@@ -17,14 +18,22 @@ const WAITING = `
   select 'event ' || d.event_id, format('its delivery is %s, and the event itself is gone', d.status)
   from outbox_delivery d left join outbox_events e using (position) where e.position is null`;
 
+/** Retention takes published events, by and by: what it may take by now is not looked at, be it still there or not. */
+const KEPT = `
+  kept as (
+    select e.* from outbox_events e left join outbox_delivery d using (position)
+    where coalesce(d.status <> 'PUBLISHED' or d.published_at >= ${goneBefore("outbox_delivery")}, true)
+  )`;
+
 const VERSIONS = `
-  with told as (
+  with ${KEPT}, told as (
     select aggregate_id, aggregate_version as version, lag(aggregate_version) over w as version_before,
            position, lag(position) over w as position_before
-    from outbox_events window w as (partition by aggregate_id order by aggregate_version)
+    from kept window w as (partition by aggregate_id order by aggregate_version)
   ), wrong as (
     select distinct aggregate_id from told
-    where version <> coalesce(version_before, 0) + 1 or position < position_before
+    where version <> coalesce(version_before + 1, case ${goneBefore("outbox_delivery")} when '-infinity' then 1 else version end)
+       or position < position_before
   )
   select min(aggregate_type) || ' ' || aggregate_id as subject,
          format('its events were written with the versions %s',
@@ -53,15 +62,18 @@ const TELLERS: readonly Teller[] = [
   { database: "saga", table: "saga_instances", id: "id", counter: "published", type: "saga" },
 ];
 
+/** None is left of one that is old enough; but if any is, then the last one is. */
 const lastTold = ({ table, id, counter, type }: Teller) => `
+  with ${KEPT}
   select '${type} ' || a.${id} as subject,
          format('has told of %s events, %s are in its outbox', a.${counter}, coalesce(e.last, 0)) as problem
   from ${table} a
   left join (
-    select aggregate_id, max(aggregate_version) as last from outbox_events
+    select aggregate_id, max(aggregate_version) as last from kept
     where aggregate_type = '${type}' group by aggregate_id
   ) e on e.aggregate_id = a.${id}
-  where a.${counter} <> coalesce(e.last, 0)`;
+  where a.${counter} <> coalesce(e.last, 0)
+    and (e.last is not null or a.created_at >= ${goneBefore("outbox_delivery")})`;
 
 export const OUTBOX_RULES: readonly SqlRule[] = [
   ...DATABASE_NAMES.flatMap((database): SqlRule[] => [
@@ -71,11 +83,16 @@ export const OUTBOX_RULES: readonly SqlRule[] = [
       needs: ["outbox_events", "outbox_delivery", "outbox_blocked"],
       text: WAITING,
     },
-    { invariant: "I7", database, needs: ["outbox_events"], text: VERSIONS },
+    { invariant: "I7", database, needs: ["outbox_events", "outbox_delivery"], text: VERSIONS },
   ]),
   ...TELLERS.map((teller): SqlRule => {
     const { database, table } = teller;
-    return { invariant: "I7", database, needs: [table, "outbox_events"], text: lastTold(teller) };
+    return {
+      invariant: "I7",
+      database,
+      needs: [table, "outbox_events", "outbox_delivery"],
+      text: lastTold(teller),
+    };
   }),
 ];
 

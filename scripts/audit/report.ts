@@ -18,6 +18,8 @@ export interface InvariantReport {
   readonly says: string;
   /** How much of what was looked at. */
   readonly looked: Readonly<Record<string, number>>;
+  /** What could not be looked at, because retention has deleted it. */
+  readonly gone: readonly { readonly what: string; readonly rows: number; readonly before: string }[];
   /** Tables that this system does not have. */
   readonly notThere: readonly string[];
   /** Why it, or a part of it, could not be checked. */
@@ -35,6 +37,7 @@ export function reportOf(
     id,
     says: INVARIANTS[id],
     looked: Object.fromEntries(findings.lookedAt(id)),
+    gone: findings.goneOf(id).map((gone) => ({ ...gone, before: gone.before.toISOString() })),
     notThere: findings.tablesNotThere(id),
     unchecked: findings.whyUnchecked(id),
     violations: found
@@ -71,9 +74,20 @@ export function reportLines(report: Report): string[] {
   return [`audit of ${state} (${busName})`, ...report.invariants.flatMap(invariantLines), lastLine(report)];
 }
 
-function invariantLines({ id, says, looked, notThere, unchecked, violations }: InvariantReport): string[] {
+function invariantLines({
+  id,
+  says,
+  looked,
+  gone,
+  notThere,
+  unchecked,
+  violations,
+}: InvariantReport): string[] {
   const facts = [
     ...Object.entries(looked).map(([what, count]) => `${count.toLocaleString("en-US")} ${what}`),
+    ...gone.map(
+      ({ what, rows, before }) => `${rows.toLocaleString("en-US")} ${what} of before ${before} deleted`,
+    ),
     ...(notThere.length > 0 ? [`not there: ${notThere.join(" and ")}`] : []),
     ...(unchecked === undefined ? [] : [`NOT CHECKED: ${unchecked}`]),
     `${violations.length.toLocaleString("en-US")} violations`,

@@ -1,5 +1,6 @@
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import type { Findings } from "./findings.ts";
+import { goneBefore } from "./horizon.ts";
 import type { Count, SqlRule } from "./sql-rules.ts";
 import type { World } from "./world.ts";
 
@@ -8,11 +9,14 @@ import type { World } from "./world.ts";
  * transaction; what those did to the order is compared in agreement.ts.
  */
 
+/** What began before this may have been deleted after its end, though its answer is kept for longer. */
+const SAGAS_KEPT = `greatest(${goneBefore("saga_instances")}, ${goneBefore("tcc_transactions")})`;
+
 /** Ids are compared as text: an answer is what it is, and a broken one must not end the audit. */
 const ANSWERS = `
   select key, subject, response_data->>'sagaId' as saga_id, response_data->>'transactionId' as transaction_id,
-         response_data->>'orderId' as order_id
-  from idempotency_records where status = 'COMPLETED'`;
+         response_data->>'orderId' as order_id, created_at
+  from idempotency_records where status = 'COMPLETED' and created_at >= ${SAGAS_KEPT}`;
 
 const SAGAS = `
   with answers as materialized (${ANSWERS}),
@@ -85,10 +89,13 @@ interface Answer {
 
 /** Answers that another service gave for the saga service's work. */
 export async function checkAnswersElsewhere(world: World, findings: Findings): Promise<void> {
+  const { gone } = world.snapshots.saga;
+  const ends = ["saga_instances", "tcc_transactions"].map((table) => gone.get(table)?.before ?? new Date(0));
   for (const name of DATABASE_NAMES) {
     if (name === "saga" || !world.snapshots[name].tables.has("idempotency_records")) continue;
-    const text = `select * from (${ANSWERS}) a where saga_id is not null or transaction_id is not null`;
-    for await (const answers of world.snapshots[name].stream<Answer>(text)) {
+    const text = `select * from (${ANSWERS}) a
+      where (saga_id is not null or transaction_id is not null) and created_at >= greatest($1::timestamptz, $2::timestamptz)`;
+    for await (const answers of world.snapshots[name].stream<Answer>(text, ends)) {
       await compare(world, findings, name, answers);
     }
   }

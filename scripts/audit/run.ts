@@ -1,10 +1,12 @@
 import type { Config } from "../../lib/config.ts";
 import { sleep } from "../parts/process.ts";
 import { checkAgreement } from "./agreement.ts";
+import { TRAIL_COUNTS, TRAIL_RULES } from "./audit-trail.ts";
 import { checkLetters, DEAD_LETTER_COUNTS, DEAD_LETTER_RULES } from "./dead-letters.ts";
 import { DEADLINE_COUNTS, DEADLINE_RULES } from "./deadlines.ts";
 import { Findings, type Suspect } from "./findings.ts";
 import { HISTORY_COUNTS, HISTORY_RULES } from "./histories.ts";
+import { tellGone } from "./horizon.ts";
 import { openKafkaLog } from "./kafka-log.ts";
 import { checkMessages } from "./messages.ts";
 import { MONEY_COUNTS, MONEY_RULES } from "./money.ts";
@@ -25,6 +27,7 @@ const RULES = [
   ...OUTBOX_RULES,
   ...HISTORY_RULES,
   ...DEAD_LETTER_RULES,
+  ...TRAIL_RULES,
 ];
 const COUNTS = [
   ...MONEY_COUNTS,
@@ -34,6 +37,7 @@ const COUNTS = [
   ...OUTBOX_COUNTS,
   ...HISTORY_COUNTS,
   ...DEAD_LETTER_COUNTS,
+  ...TRAIL_COUNTS,
 ];
 
 type Check = (world: World, findings: Findings, options: AuditOptions) => Promise<void>;
@@ -42,6 +46,7 @@ type Check = (world: World, findings: Findings, options: AuditOptions) => Promis
 const ALWAYS: readonly Check[] = [
   (world, findings) => checkRules(world, findings, RULES, COUNTS),
   checkLetters,
+  tellGone,
 ];
 /** These hold one database against another, each read a moment apart: what they find is looked at again. */
 const SETTLING: readonly Check[] = [checkAgreement, checkAnswersElsewhere, checkMessages];
@@ -53,10 +58,18 @@ interface Look {
   readonly findings: Findings;
 }
 
-/** Looks at the system, and again at what may be a matter of timing. @throws DatabaseUnreadableError */
-export async function runAudit(config: Config, options: AuditOptions): Promise<Report> {
+/**
+ * Looks at the system, and again at what may be a matter of timing; `onFirstLook` is told when the first is over.
+ * @throws DatabaseUnreadableError
+ */
+export async function runAudit(
+  config: Config,
+  options: AuditOptions,
+  onFirstLook?: () => void,
+): Promise<Report> {
   const startedAt = performance.now();
   const first = await look(config, options, [...ALWAYS, ...SETTLING]);
+  onFirstLook?.();
   const { suspects, looks } = await settle(config, options, first);
   const seconds = (performance.now() - startedAt) / 1_000;
   return reportOf(first.world, first.findings, { settled: [...suspects.values()], looks, seconds });

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { GONE, type Gone, TELL_GONE } from "./horizon.ts";
 
 /** One database as it was at one moment: whatever is read through it fits together. */
 export interface Snapshot {
@@ -6,6 +7,8 @@ export interface Snapshot {
   readonly tables: ReadonlySet<string>;
   /** When it was taken, by the database's clock. */
   readonly takenAt: Date;
+  /** What retention has deleted, by table. */
+  readonly gone: ReadonlyMap<string, Gone>;
   query<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** The rows in batches: a history of a million orders need not fit into memory. */
   stream<Row extends object>(text: string, values?: readonly unknown[]): AsyncGenerator<Row[]>;
@@ -66,11 +69,18 @@ export async function takeSnapshot(name: string, client: pg.Client): Promise<Sna
     `select now(), c.relname as name from (select 1) one
      left join pg_class c on c.relkind in ('r', 'p') and pg_table_is_visible(c.oid)`,
   );
+  const tables = new Set(found.map((row) => row.name));
+  let gone: ReadonlyMap<string, Gone> = new Map();
+  if (tables.has("retention")) {
+    await run(TELL_GONE);
+    gone = new Map((await run<Gone & { table: string }>(GONE)).map((row) => [row.table, row]));
+  }
   let cursors = 0;
   return {
     name,
-    tables: new Set(found.map((row) => row.name)),
+    tables,
     takenAt: found[0]?.now ?? new Date(),
+    gone,
     query: run,
     async *stream<Row extends object>(text: string, values: readonly unknown[] = []) {
       cursors += 1;

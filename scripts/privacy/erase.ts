@@ -1,5 +1,6 @@
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
+import { appendToTrail } from "../../mixins/audit-trail.store.ts";
 import type { Databases } from "./system.ts";
 
 export interface Erased {
@@ -65,7 +66,11 @@ export async function eraseCustomer(databases: Databases, customerId: string): P
   // First of all no more orders come: an inactive customer cannot place any.
   const customers = await withTransaction(databases("customer"), async (tx) => {
     tx.send(ANSWERS, [customerId]);
-    return (await tx.query(CUSTOMER, [customerId])).length;
+    const rows = await tx.query(CUSTOMER, [customerId]);
+    appendToTrail(tx, [
+      { actor: "npm run erase", action: "customer.erase", target: `customer ${customerId}` },
+    ]);
+    return rows.length;
   });
   let orders = 0;
   let after: string | null = null;

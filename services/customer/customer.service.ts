@@ -12,6 +12,7 @@ import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.t
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { type CustomerModel, defineCustomerModel } from "./customer.model.ts";
 import {
   customerOf,
@@ -20,6 +21,7 @@ import {
   insertCustomer,
   setCustomerStatus,
 } from "./customer.store.ts";
+import { tokenVersions } from "./token-versions.mixin.ts";
 
 interface CustomerVars {
   statusOf: Batcher<string, CustomerStatus | undefined>;
@@ -36,6 +38,8 @@ export default defineService<CustomerVars>()({
     readModel<CustomerModel>("customer", defineCustomerModel),
     auditTrail("customer"),
     idempotency(),
+    tokenVersions(),
+    retention("customer"),
     database("customer"),
   ],
   methods: {

@@ -16,20 +16,31 @@ export interface VerifierOptions {
   readonly keys: JWTVerifyGetKey;
   readonly issuer: string;
   readonly audience: string;
+  readonly skewSeconds: number;
+  /** Asked of every request, so it may not take long. */
+  readonly isRevoked: (subject: string, version: number) => boolean;
   readonly cacheSizeMax?: number;
 }
 
 /** Answers whose token it is. @throws UnauthenticatedError, KeysUnavailableError */
 export type Verifier = (authorization: string | undefined) => Principal | Promise<Principal>;
 
-interface Cached {
+interface Known {
   readonly principal: Principal;
+  /** `ver`: which generation of the subject's tokens it is of; the first is 0. */
+  readonly version: number;
   readonly untilMs: number;
 }
 
 /** Also the longest that a token outlives the removal of its key. */
 const CACHED_MS = 60_000;
-const CLOCK_SKEW_SECONDS = 5;
+/** Not of jose, or of jose about the key set: away, silent, or not readable. */
+const KEY_SET_FAILURES: ReadonlySet<string> = new Set([
+  "",
+  errors.JWKSTimeout.code,
+  errors.JWKSInvalid.code,
+  errors.JOSEError.code,
+]);
 const BEARER = /^bearer +([\w-]+\.[\w-]+\.[\w-]+) *$/i;
 const SUBJECT = /^[\x21-\x7e]{1,64}$/;
 
@@ -38,8 +49,8 @@ const SUBJECT = /^[\x21-\x7e]{1,64}$/;
  * request, so that a token found good is remembered by its hash (0.6 us) until it expires, a minute at most.
  */
 export function createVerifier(options: VerifierOptions): Verifier {
-  const { keys, issuer, audience, cacheSizeMax = 10_000 } = options;
-  const cache = new Map<string, Cached>();
+  const { keys, issuer, audience, skewSeconds, isRevoked, cacheSizeMax = 10_000 } = options;
+  const cache = new Map<string, Known>();
 
   const verify = async (token: string, id: string): Promise<Principal> => {
     const { payload } = await jwtVerify(token, keys, {
@@ -47,16 +58,25 @@ export function createVerifier(options: VerifierOptions): Verifier {
       issuer,
       audience,
       requiredClaims: ["sub", "exp"],
-      clockTolerance: CLOCK_SKEW_SECONDS,
+      clockTolerance: skewSeconds,
     }).catch((error: unknown) => {
       throw refusalOf(error);
     });
-    const principal = principalOf(payload);
     const now = Date.now();
+    const known = {
+      principal: principalOf(payload),
+      version: versionOf(payload),
+      untilMs: Math.min(now + CACHED_MS, (payload.exp ?? 0) * 1_000),
+    };
     const oldest = cache.keys().next().value;
     if (cache.size >= cacheSizeMax && oldest !== undefined) cache.delete(oldest);
-    cache.set(id, { principal, untilMs: Math.min(now + CACHED_MS, (payload.exp ?? 0) * 1_000) });
-    return principal;
+    cache.set(id, known);
+    return unlessRevoked(known);
+  };
+
+  const unlessRevoked = ({ principal, version }: Known): Principal => {
+    if (!isRevoked(principal.subject, version)) return principal;
+    throw new UnauthenticatedError("The token has been revoked.", { tokenGiven: true });
   };
 
   return (authorization) => {
@@ -71,7 +91,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
     if (cached.untilMs <= Date.now()) return verify(token, id);
     // Back in at the young end: what goes when the cache is full is the token longest unused.
     cache.set(id, cached);
-    return cached.principal;
+    return unlessRevoked(cached);
   };
 }
 
@@ -79,6 +99,11 @@ function principalOf({ sub, roles }: JWTPayload): Principal {
   if (sub === undefined || !SUBJECT.test(sub)) throw invalidToken();
   const given: unknown[] = Array.isArray(roles) ? roles : [];
   return { subject: sub, roles: ROLES.filter((role) => given.includes(role)) };
+}
+
+function versionOf({ ver = 0 }: JWTPayload): number {
+  if (typeof ver !== "number" || !Number.isSafeInteger(ver)) throw invalidToken();
+  return ver;
 }
 
 function invalidToken(): UnauthenticatedError {
@@ -90,8 +115,6 @@ function refusalOf(error: unknown): Error {
   if (error instanceof errors.JWTExpired) {
     return new UnauthenticatedError("The token has expired.", { tokenGiven: true });
   }
-  if (!(error instanceof errors.JOSEError) || error instanceof errors.JWKSTimeout) {
-    return new KeysUnavailableError({ cause: error });
-  }
-  return invalidToken();
+  const { code = "" } = error instanceof errors.JOSEError ? error : {};
+  return KEY_SET_FAILURES.has(code) ? new KeysUnavailableError({ cause: error }) : invalidToken();
 }

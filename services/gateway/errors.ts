@@ -52,6 +52,7 @@ const FAILURES: Readonly<Record<string, Outcome>> = {
   BUS_UNAVAILABLE: UNAVAILABLE,
   KEYS_UNAVAILABLE: { ...UNAVAILABLE, code: "KEYS_UNAVAILABLE" },
   PERSONAL_DATA_KEY_MISSING: { ...UNAVAILABLE, code: "PERSONAL_DATA_KEY_MISSING" },
+  REVOCATIONS_UNAVAILABLE: { ...UNAVAILABLE, code: "REVOCATIONS_UNAVAILABLE" },
   DATABASE_UNAVAILABLE: { ...UNAVAILABLE, code: "DATABASE_UNAVAILABLE" },
   COMMIT_OUTCOME_UNKNOWN: {
     ...UNAVAILABLE,
@@ -93,22 +94,29 @@ export function problemOf(error: unknown, instance: string, correlationId: strin
   const title = STATUS_CODES[status] ?? "Error";
   return {
     problem: { type, title, status, detail, code, instance, correlationId, ...(errors && { errors }) },
-    headers: headersOf(status, facts.data),
+    headers: headersOf(status, code, facts.data),
   };
 }
 
-function headersOf(status: number, data: Readonly<Record<string, unknown>>): Record<string, string> {
+function headersOf(
+  status: number,
+  code: string,
+  data: Readonly<Record<string, unknown>>,
+): Record<string, string> {
   const headers: Record<string, string> = {};
-  if (status === 401) {
-    headers["www-authenticate"] =
-      `Bearer realm="holdfast"${data.tokenGiven === true ? ', error="invalid_token"' : ""}`;
-  }
+  if (status === 401) headers["www-authenticate"] = challengeOf(code, data);
   if (status === 405 && Array.isArray(data.allowed)) headers.allow = data.allowed.join(", ");
   const retryAfter = typeof data.retryAfterSeconds === "number" ? data.retryAfterSeconds : undefined;
   if (status === 503 || status === 429 || retryAfter !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfter ?? 1)));
   }
   return headers;
+}
+
+/** RFC 9110 asks for a challenge in every 401; where a signature is what was missing, a token would not help. */
+function challengeOf(code: string, data: Readonly<Record<string, unknown>>): string {
+  if (code !== "UNAUTHENTICATED") return 'Webhook-Signature realm="holdfast"';
+  return `Bearer realm="holdfast"${data.tokenGiven === true ? ', error="invalid_token"' : ""}`;
 }
 
 /** Of ours ({errors: […]}) and of Moleculer's own validator (an array of fastest-validator's findings). */

@@ -7,10 +7,9 @@ import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
-import { createVerifier, type Verifier } from "./auth.ts";
+import { authentication } from "./authentication.mixin.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
 import { problemOf } from "./errors.ts";
-import { openKeys } from "./keys.ts";
 import { personalData } from "./personal-data.mixin.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
@@ -21,7 +20,6 @@ import { type WebRequest, webSettings } from "./web.ts";
 interface State {
   server: Server;
   metrics: Metrics;
-  verify: Verifier;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -31,7 +29,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [ApiGateway, personalData(settings), refusalTrail()],
+    mixins: [personalData(settings), refusalTrail(), authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** The request as its route sees it. @throws what keeps its sender from asking for this */
@@ -116,14 +114,10 @@ export const gatewayService = (settings: Config) =>
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
-      this.verify = createVerifier({
-        keys: await openKeys(settings.JWT_KEYS),
-        issuer: settings.JWT_ISSUER,
-        audience: settings.JWT_AUDIENCE,
-      });
       const { PORT: port, HOST: host } = settings;
       const real = await listen(this.broker, this.server, { setting: "PORT", port, host });
       log(this.logger, {}).info("serves the API", { host, port: real });
+      await this.learnRevocations();
     },
     async stopped() {
       await this.drainRequests();

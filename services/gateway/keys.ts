@@ -8,6 +8,12 @@ import {
 } from "jose";
 import { ConfigError } from "../../lib/config.ts";
 
+/** A key that was removed at the URL is noticed after this time at the latest. */
+const URL_CHECKED_MS = 300_000;
+/** Keys that could not be fetched anew for this long are not trusted any more: 503. */
+const URL_STALE_MS = 24 * 3_600_000;
+/** An unknown key id has the URL asked sooner, but not for each bad token. */
+const URL_COOLDOWN_MS = 30_000;
 /** A removed or added key in the file is noticed after this time at the latest. */
 const FILE_CHECKED_MS = 10_000;
 /** An unknown key id has the file looked at sooner, but not for each bad token. */
@@ -33,14 +39,33 @@ export async function openKeys(source: string | undefined): Promise<JWTVerifyGet
 async function openUrl(url: URL): Promise<JWTVerifyGetKey> {
   const keys = createRemoteJWKSet(url, {
     timeoutDuration: 5_000,
-    cooldownDuration: 30_000,
-    cacheMaxAge: 600_000,
+    cooldownDuration: URL_COOLDOWN_MS,
+    // The age of keys is ours to watch: jose would stop at an outage of their server.
+    cacheMaxAge: Number.POSITIVE_INFINITY,
   });
   await keys.reload().catch((cause: unknown) => {
     throw new ConfigError("JWT_KEYS", `${url} cannot be read: ${messageOf(cause)}`);
   });
   assertPublic(url.href, keys.jwks());
-  return keys;
+  let [fetchedAt, checkedAt] = [performance.now(), performance.now()];
+  let refreshing: Promise<void> | undefined;
+  const refresh = async () => {
+    checkedAt = performance.now();
+    try {
+      await keys.reload();
+      fetchedAt = performance.now();
+    } catch (error) {
+      if (performance.now() - fetchedAt > URL_STALE_MS) throw error;
+    } finally {
+      refreshing = undefined;
+    }
+  };
+  return async (header, token) => {
+    // Who comes meanwhile waits too: the key that it shows may be the one that was removed.
+    if (performance.now() - checkedAt > URL_CHECKED_MS) refreshing = refresh();
+    await refreshing;
+    return keys(header, token);
+  };
 }
 
 async function openFile(path: string): Promise<JWTVerifyGetKey> {

@@ -75,6 +75,13 @@ export class KeysUnavailableError extends MoleculerRetryableError {
   }
 }
 
+/** 503: which tokens are revoked is not known any more, so that none can be let in. */
+export class RevocationsUnavailableError extends MoleculerRetryableError {
+  constructor() {
+    super("It is not known which tokens are revoked.", 503, "REVOCATIONS_UNAVAILABLE", {});
+  }
+}
+
 /** The client left before its request was complete; nobody hears the answer. */
 export class ClientGoneError extends MoleculerClientError {
   constructor() {

@@ -17,6 +17,7 @@ import {
 } from "./payments.ts";
 import { readQuery, token, wholeNumber } from "./query.ts";
 import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
+import { revokeTokens } from "./tokens.ts";
 import { receiveWebhook, type SignedRequest } from "./webhooks.ts";
 
 interface Line<Request> {
@@ -212,6 +213,13 @@ export const ROUTES: readonly Route[] = [
   },
   ...PAYMENT_ROUTES,
   ...CUSTOMER_ROUTES,
+  {
+    method: "POST",
+    path: "/ops/tokens/revoke",
+    roles: ["operator"],
+    action: "customer.revokeTokens",
+    handle: revokeTokens,
+  },
   {
     method: "GET",
     path: "/products",

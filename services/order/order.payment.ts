@@ -5,7 +5,7 @@ import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { type CommandContext, carryOutIn, type Moved, type Traced } from "./order.commands.ts";
 import { expireUnpaid } from "./order.expiry.ts";
-import type { Move } from "./order.store.ts";
+import { type Move, noteReasons } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 
 /** The order's part in PAY_ORDER: created -> paying -> paid, or back to created (and cancelled, when its stock expired meanwhile). */
@@ -34,16 +34,22 @@ export function payOrders(
   op: TccOp,
   requests: readonly PaymentRequest[],
 ): Promise<(Moved | Error)[]> {
-  return withTransaction(context.database, (tx) =>
-    participate(
+  return withTransaction(context.database, async (tx) => {
+    const notBegun: PaymentRequest[] = [];
+    const results = await participate(
       tx,
       op,
       requests,
       (first) => onePerOrder(first, (chosen) => moveIn(tx, context, op, chosen.map(traced))),
       // Nothing was begun under this transaction; the order is whatever it is.
-      ({ orderId }) => ({ orderId, status: "created" }),
-    ),
-  );
+      (request) => {
+        notBegun.push(request);
+        return { orderId: request.orderId, status: "created" };
+      },
+    );
+    if (notBegun.length > 0) noteReasons(tx, notBegun);
+    return results;
+  });
 }
 
 async function moveIn(

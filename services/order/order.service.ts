@@ -16,6 +16,7 @@ import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { requestCancellations } from "./order.cancellation.ts";
@@ -30,6 +31,7 @@ import {
 import { expireOrders } from "./order.expiry.ts";
 import { defineOrderModel, type OrderModel } from "./order.model.ts";
 import { type PaymentRequest, payOrders } from "./order.payment.ts";
+import { orderRules } from "./order.retention.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 import { findOrders, type OrderLookup } from "./order-view.store.ts";
@@ -58,6 +60,7 @@ export default defineService<OrderVars>()({
     inbox({ group: "order-service-group", topics: [TOPICS.products.name], types: ["STOCK_RELEASED"] }),
     tccParticipant("order"),
     outbox("order"),
+    retention("order", orderRules),
     database("order"),
   ],
   methods: {

@@ -169,6 +169,26 @@ export async function moveOrders(
   );
 }
 
+// Locked in id order, as every batch of orders is.
+const NOTE_REASON = statement(
+  "order_note_reason",
+  `update orders o set reason_code = t.code, reason_message = t.message, updated_at = now()
+   from unnest($1::uuid[], $2::text[], $3::text[]) as t(id, code, message),
+        (select id from orders where id = any($1) and status = 'created' order by id for update) open
+   where t.id = open.id and o.id = open.id`,
+);
+
+/** Notes why orders that are waiting to be paid were not, though their payment had never reached them. */
+export function noteReasons(tx: Tx, moves: readonly Move[]): void {
+  const noted = moves.flatMap(({ orderId, reason }) => (reason ? [{ orderId, reason }] : []));
+  if (noted.length === 0) return;
+  tx.send(NOTE_REASON, [
+    noted.map(({ orderId }) => orderId),
+    noted.map(({ reason }) => reason.code),
+    noted.map(({ reason }) => reason.message),
+  ]);
+}
+
 const FACTS = statement("order_facts", "select id, status, total_minor from orders where id = any($1)");
 
 export interface OrderFacts {

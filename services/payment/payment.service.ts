@@ -8,15 +8,19 @@ import { drainFirst } from "../../lib/drain.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { uuid } from "../../lib/params.ts";
 import type { Poller } from "../../lib/poller.ts";
+import { createRecentShare } from "../../lib/recent-share.ts";
 import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { createPaymentCommands, type PaymentCommands } from "./payment.commands.ts";
 import type { Traced } from "./payment.intents.ts";
+import { paymentRules } from "./payment.retention.ts";
 import { createAttemptWorker, createExpiryWorker } from "./payment.workers.ts";
 import { findPayments, type PaymentLookup } from "./payment-view.store.ts";
 import { openProvider } from "./psp/open-provider.ts";
@@ -40,6 +44,7 @@ interface PaymentVars {
 const viewer = { ...uuid, optional: true };
 const amountMinor = { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER } as const;
 const text = { type: "string", min: 1, max: 255 } as const;
+const FAILURE_WINDOW_MS = 5 * 60_000;
 const WEBHOOK_BYTES_MAX = 65_536;
 
 /** Payments: authorised, captured, voided and refunded at a provider, with a ledger of what moved. */
@@ -50,6 +55,7 @@ export default defineService<PaymentVars>()({
     auditTrail("payment"),
     idempotency(),
     outbox("payment"),
+    retention("payment", paymentRules),
     database("payment"),
   ],
   methods: {
@@ -89,7 +95,14 @@ export default defineService<PaymentVars>()({
       provider: this.provider.name,
       holdSeconds: settings.PAYMENT_HOLD_SECONDS,
     };
+    const metrics = metricsOf(this.broker);
+    const failures = createRecentShare(FAILURE_WINDOW_MS);
+    metrics.collect(() => metrics.paymentFailureRate(failures.value()));
     const calls = createProviderCalls(this.provider, {
+      onAnswer: ({ operation }, { kind }, seconds) => {
+        metrics.paymentAttempt(operation, kind, seconds);
+        failures.add(kind !== "succeeded");
+      },
       concurrencyMax: settings.PSP_CONCURRENCY_MAX,
       timeoutMs: settings.PSP_TIMEOUT_MS,
       onError: ({ attemptId, operation }, err) =>
@@ -111,7 +124,7 @@ export default defineService<PaymentVars>()({
       sizeMax,
       run: (items) => findPayments(this.database, items),
     });
-    const workers = { ...context, calls, commands: this.commands, timeoutMs: settings.PSP_TIMEOUT_MS };
+    const workers = { ...context, calls, commands: this.commands, leaseMs: settings.PAYMENT_LEASE_MS };
     this.attemptWorker = createAttemptWorker(workers);
     this.expiryWorker = createExpiryWorker(workers);
   },

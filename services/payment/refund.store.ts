@@ -126,3 +126,19 @@ export async function claimAttempts(database: Database, limit: number, leaseMs: 
   const rows = await database.query<AttemptRow>(CLAIM, [limit, leaseMs]);
   return rows.map(askedOf);
 }
+
+// One that has been answered meanwhile has no time any more, or a later one.
+const RENEW = statement(
+  "refund_renew_attempts",
+  `update payment_attempts set next_at = greatest(next_at, now() + $2 * interval '1 millisecond')
+   where id = any($1) and next_at is not null`,
+);
+
+/** Keeps attempts that are in hand from being taken by others, for the lease's time from now. */
+export async function renewAttempts(
+  database: Database,
+  attemptIds: readonly string[],
+  leaseMs: number,
+): Promise<void> {
+  await database.query(RENEW, [attemptIds, leaseMs]);
+}

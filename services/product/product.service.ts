@@ -15,6 +15,7 @@ import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { expireReservations, settleOverdueHolds } from "./expiry.ts";
@@ -46,6 +47,7 @@ export default defineService<ProductVars>()({
     tccParticipant("product"),
     auditTrail("product"),
     outbox("product"),
+    retention("product"),
     database("product"),
   ],
   methods: {

@@ -1,5 +1,7 @@
 import { defineTcc } from "../../engine/tcc-define.ts";
+import type { TccFailure } from "../../engine/tcc-instance.ts";
 import type { Actions } from "../../lib/actions.ts";
+import type { Reason } from "../../lib/events.ts";
 
 export interface PayOrderInput {
   readonly orderId: string;
@@ -28,11 +30,7 @@ export const payOrderTcc = defineTcc<Actions>()<PayOrderInput>("PAY_ORDER", DEAD
     confirm: { action: "order.confirmPay", params: ({ gid, input: { orderId } }) => ({ gid, orderId }) },
     cancel: {
       action: "order.cancelPay",
-      params: ({ gid, input: { orderId }, failure }) => ({
-        gid,
-        orderId,
-        ...(failure && { reason: { code: failure.code, message: failure.message } }),
-      }),
+      params: ({ gid, input: { orderId }, failure }) => ({ gid, orderId, ...reasonOf(failure) }),
     },
   },
   product: {
@@ -41,3 +39,10 @@ export const payOrderTcc = defineTcc<Actions>()<PayOrderInput>("PAY_ORDER", DEAD
     cancel: { action: "product.stockCancel", params: ({ gid, input: { orderId } }) => ({ gid, orderId }) },
   },
 });
+
+/** Why the order is not paid. That it could not be paid by this transaction at all is no news of the order. */
+function reasonOf(failure: TccFailure | undefined): { reason?: Reason } {
+  if (!failure) return {};
+  const { code, message, participant } = failure;
+  return participant === "order" && code !== "TIMEOUT" ? {} : { reason: { code, message } };
+}

@@ -19,6 +19,7 @@ import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
+import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { createEndings, type Endings } from "./endings.ts";
@@ -26,6 +27,7 @@ import { sagaOperations } from "./operations.mixin.ts";
 import { refusals } from "./refusals.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
+import { sagaRules } from "./saga.retention.ts";
 import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
 import { orderViewOf, sagaView } from "./saga.view.ts";
 import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
@@ -57,6 +59,7 @@ export default defineService<SagaVars>()({
     auditTrail("saga"),
     idempotency(),
     outbox("saga"),
+    retention("saga", sagaRules),
     database("saga"),
   ],
   methods: {

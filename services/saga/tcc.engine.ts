@@ -2,13 +2,14 @@ import type { Logger, ServiceBroker } from "moleculer";
 import { Engine } from "../../engine/engine.ts";
 import { createTccProtocol, type TccProtocol } from "../../engine/tcc.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
+import { createPhaseTimer } from "../../engine/tcc-phases.ts";
 import type { Config } from "../../lib/config.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { callParticipant, subjectOf } from "./participants.ts";
 import { payOrderTcc } from "./pay-order.tcc.ts";
-import { createTccStore } from "./tcc.store.ts";
+import { createTccStore, holdingCounts } from "./tcc.store.ts";
 
 export interface TccEngineContext {
   readonly broker: ServiceBroker;
@@ -29,6 +30,12 @@ export function createTccEngine(context: TccEngineContext): {
   const { broker, logger, config } = context;
   const { SAGA_LEASE_MS: leaseMs, BATCH_SIZE_MAX: batchSizeMax, TCC_CALL_TIMEOUT_MS: callTimeoutMs } = config;
   const metrics = metricsOf(broker);
+  metrics.collect(async () => {
+    const counts = await holdingCounts(context.database);
+    for (const { name } of payOrderTcc.participants)
+      metrics.tccActiveReservations(name, counts.get(name) ?? 0);
+  });
+  const phases = createPhaseTimer((phase, seconds) => metrics.tccPhase(phase, seconds));
   const protocol = createTccProtocol([payOrderTcc], {
     leaseMs,
     callTimeoutMs,
@@ -41,7 +48,11 @@ export function createTccEngine(context: TccEngineContext): {
       call: (transaction, effect) => callParticipant(broker, logger, transaction, effect),
       now: () => new Date(),
       observer: {
-        started: (transactions) => metrics.tccStarted(transactions.length),
+        started: (transactions) => {
+          metrics.tccStarted(transactions.length);
+          phases.started(transactions);
+        },
+        saved: phases.saved,
         ended: (transactions) => {
           for (const transaction of transactions) {
             metrics.tccCompleted(transaction.state === "CONFIRMED" ? "confirmed" : "cancelled");

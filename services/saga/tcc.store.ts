@@ -141,6 +141,21 @@ export async function findTransactions(database: Database, ids: readonly string[
   return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
 }
 
+const HOLDING = statement(
+  "tcc_holding",
+  `select p.value ->> 'name' as name, count(*)::int as count
+   from (select participants from tcc_transactions where wake_at is not null limit 100000) open
+   cross join lateral json_array_elements(open.participants) p
+   where p.value ->> 'state' in ('PENDING', 'TRY_SUCCESS')
+   group by 1`,
+);
+
+/** How many open transactions each participant holds something for, or is being asked to; counted up to 100,000. */
+export async function holdingCounts(database: Database): Promise<ReadonlyMap<string, number>> {
+  const rows = await database.query<{ name: string; count: number }>(HOLDING);
+  return new Map(rows.map(({ name, count }) => [name, count]));
+}
+
 export function insertStarted(tx: Tx, started: readonly Outcome<TccInstance>[]): void {
   insertTransactions(
     tx,

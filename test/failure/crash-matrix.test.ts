@@ -13,7 +13,9 @@ const all = process.env.CRASH_MATRIX === "all";
 const sliceMs = all ? 3_600_000 : 60_000;
 /** Loops that go on by themselves pass these at any time, whether the flow needs them or not. */
 const isBackground = (point: string) =>
-  /_claim_|claim_|^bus\.bus_|^bus-|^call\.(saga|order|payment)\.get\./.test(point);
+  /_claim_|claim_|token_version|tokenVersions|^bus\.bus_|^bus-|^retention-|^call\.(saga|order|payment)\.get\./.test(
+    point,
+  );
 
 let mortal: MortalSystem;
 beforeAll(async () => {

@@ -94,7 +94,13 @@ function lifeOf(script: "start.ts" | "stack.ts", bus: "postgres" | "kafka"): voi
     expect(looked.I7?.["messages on the bus"]).toBe(looked.I7?.events);
 
     const killing = placeSome(demo, 40).catch(() => undefined);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until("some of them are in", async () => {
+      const [row] = await run<{ sagas: number }>(
+        demo.databases.saga,
+        "select count(*)::int as sagas from saga_instances",
+      );
+      return row !== undefined && row.sagas > 60;
+    });
     await process.end("SIGKILL");
     await killing;
     // It brings up what is left, looks, and takes it down again; an order is clean wherever it was cut off.

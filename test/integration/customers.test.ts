@@ -17,9 +17,11 @@ const tokens: Record<string, string> = {};
 
 beforeAll(async () => {
   ({ url } = await server.fresh("customer"));
+  const bus = await server.fresh("bus");
   const key = await makeKey("key-1");
   Object.assign(process.env, {
     CUSTOMER_DATABASE_URL: url,
+    BUS_DATABASE_URL: bus.url,
     PORT: "auto",
     INTERNAL_PORT: "auto",
     LOG_LEVEL: "fatal",

@@ -8,7 +8,6 @@ import { statement } from "../../lib/statement.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency, type OnceRequest } from "../../mixins/idempotency.mixin.ts";
 import { run, useServer } from "../support/service-database.ts";
-import { until } from "../support/until.ts";
 
 /** The idempotency mixin in a service as any other: whatever repeats, one effect and one answer. */
 
@@ -75,12 +74,6 @@ beforeAll(async () => {
   process.env.DATABASE_LOCK_TIMEOUT_MS = "20000";
   process.env.DATABASE_STATEMENT_TIMEOUT_MS = "20000";
   await run(url, "create table notes (id text, text text)");
-  await run(
-    url,
-    `insert into idempotency_records (subject, key, operation, request_hash, status, completed_at, expires_at) values
-       ('old', 'expired', 'op', 'h', 'COMPLETED', now(), now() - interval '1 second'),
-       ('old', 'fresh', 'op', 'h', 'COMPLETED', now(), now() + interval '1 hour')`,
-  );
   await run(
     url,
     "insert into idempotency_records (subject, key, operation, request_hash, status) values ('old', 'open', 'op', 'h', 'PROCESSING')",
@@ -232,11 +225,4 @@ test("a key whose first request is still in hand is told so, and to whom it belo
   await expect(write({ claim: { ...open, requestHash: "other" }, text: "x" })).rejects.toMatchObject({
     type: "IDEMPOTENCY_KEY_REUSED",
   });
-});
-
-test("the cleanup deletes what is past its time, and neither what is fresh nor what is in hand", async () => {
-  const left = () =>
-    run<{ key: string }>(url, "select key from idempotency_records where subject = 'old' order by key");
-  await until("the expired one gone", async () => (await left()).length === 2);
-  await expect(left()).resolves.toEqual([{ key: "fresh" }, { key: "open" }]);
 });

@@ -1,5 +1,6 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { atRest } from "../support/audit.ts";
+import { fingerprint } from "../support/fingerprint.ts";
 import {
   cancelled,
   created,
@@ -212,37 +213,4 @@ async function prepare(system: System): Promise<Facts> {
     refundedPayment: refunded.paymentId,
     transaction: transactionId,
   };
-}
-
-const TABLES = [
-  ["order", "orders"],
-  ["order", "order_status_history"],
-  ["order", "outbox_events"],
-  ["product", "products"],
-  ["product", "order_reservations"],
-  ["payment", "payments"],
-  ["payment", "payment_attempts"],
-  ["payment", "refunds"],
-  ["payment", "ledger_entries"],
-  ["payment", "outbox_events"],
-  ["payment", "idempotency_records"],
-  ["saga", "saga_instances"],
-  ["saga", "tcc_transactions"],
-  ["saga", "idempotency_records"],
-] as const;
-
-/** Of all rows of all tables that a request could change. */
-async function fingerprint(system: System): Promise<Readonly<Record<string, string>>> {
-  const found = await Promise.all(
-    TABLES.map(async ([database, table]) => {
-      const rows = await system.sql<{ row: string }>(
-        database,
-        `select t::text as row from ${table} t order by 1`,
-      );
-      const hash = createHash("sha256");
-      for (const { row } of rows) hash.update(row);
-      return [`${database}.${table}`, hash.digest("hex")] as const;
-    }),
-  );
-  return Object.fromEntries(found);
 }

@@ -71,7 +71,7 @@ export function payments(shared: () => Shared): void {
       error: { code: "PAYMENT_DECLINED" },
     });
     const order = await orderOf(system, orderId);
-    expect(order).toMatchObject({ status: "created" });
+    expect(order).toMatchObject({ status: "created", reason: { code: "PAYMENT_DECLINED" } });
     await expect(paymentOf(system, orderId)).resolves.toMatchObject({ status: "failed", capturedMinor: 0 });
     await expect(stocks(system, lines)).resolves.toEqual(reserved);
     await expect(settled(system, orderId)).resolves.toMatchObject({ state: "CONFIRMED" });

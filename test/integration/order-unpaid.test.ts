@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import type { TccFailure } from "../../engine/tcc-instance.ts";
+import { payOrderTcc } from "../../services/saga/pay-order.tcc.ts";
 import { useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
 import { type OrderWorld, openOrders } from "./order.world.ts";
@@ -80,4 +82,34 @@ test("one whose stock a payment holds outlives its time, and goes on when the pa
   await timeIsOver(expired);
   await world.has(expired, "cancelled");
   expect(await world.call("order.cancelPay", { gid, orderId })).toEqual({ orderId, status: "created" });
+});
+
+describe("a payment that failed before the order heard of it", () => {
+  const reason = { code: "PAYMENT_DECLINED", message: "The provider refused." };
+
+  test("leaves its reason on the order, until the next payment begins; the try that comes late is refused", async () => {
+    const orderId = await world.created();
+    const [gid, next] = [randomUUID(), randomUUID()];
+    expect(await world.call("order.cancelPay", { gid, orderId, reason })).toMatchObject({ orderId });
+    await expect(world.call("order.tryPay", { gid, orderId })).rejects.toMatchObject({ type: "TCC_HANGING" });
+    const { status, reason: why, timeline } = await world.call("order.get", { orderId });
+    expect({ status, why, steps: timeline.length }).toEqual({ status: "created", why: reason, steps: 2 });
+    await world.call("order.tryPay", { gid: next, orderId });
+    expect(await world.has(orderId, "paying")).toMatchObject({ reason: undefined });
+    // Another payment of the order that fails now is not what this one is about.
+    await world.call("order.cancelPay", { gid: randomUUID(), orderId, reason });
+    await world.call("order.confirmPay", { gid: next, orderId });
+    expect(await world.has(orderId, "paid")).toMatchObject({ reason: undefined });
+  });
+
+  test("because the order could not be paid leaves the earlier reason alone", async () => {
+    const refused = { code: "ORDER_STATE_CONFLICT", message: "It is being paid.", participant: "order" };
+    const params = (failure: TccFailure) =>
+      payOrderTcc.participants
+        .find(({ name }) => name === "order")
+        ?.operations.cancel.params({ gid: "gid", input: { orderId: "id" }, failure });
+    expect(params(refused)).toEqual({ gid: "gid", orderId: "id" });
+    expect(params({ ...refused, code: "TIMEOUT" })).toMatchObject({ reason: { code: "TIMEOUT" } });
+    expect(params({ ...reason, participant: "payment" })).toMatchObject({ reason });
+  });
 });

@@ -28,7 +28,7 @@ export interface PaymentWorld {
   /** Waits until that many events of a type have been told of an order. */
   told(orderId: string, type: DomainEvent["eventType"], count?: number): Promise<DomainEvent>;
   /** Another process with the same database; `wrap` puts something before its provider. */
-  node(wrap?: (provider: Provider) => Provider): Promise<PaymentNode>;
+  node(wrap?: Wrap): Promise<PaymentNode>;
   send(data: EventData["REFUND_PAYMENT"], eventId?: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -59,7 +59,14 @@ export function claim(key: string = randomUUID(), requestHash = "hash") {
   return { subject: "staff", key, operation: "POST /payments/{id}/refund", requestHash };
 }
 
-export async function openPayments(server: TestServer, env: NodeJS.ProcessEnv = {}): Promise<PaymentWorld> {
+type Wrap = (provider: Provider) => Provider;
+
+/** `wrapAll` puts something before the provider of every node that has nothing of its own there. */
+export async function openPayments(
+  server: TestServer,
+  env: NodeJS.ProcessEnv = {},
+  wrapAll: Wrap = (provider) => provider,
+): Promise<PaymentWorld> {
   const [own, log] = await Promise.all([server.fresh("payment"), server.fresh("bus")]);
   Object.assign(process.env, {
     PAYMENT_DATABASE_URL: own.url,
@@ -80,7 +87,7 @@ export async function openPayments(server: TestServer, env: NodeJS.ProcessEnv = 
     },
   });
   const brokers: ServiceBroker[] = [];
-  const node: PaymentWorld["node"] = async (wrap) => {
+  const node: PaymentWorld["node"] = async (wrap = wrapAll) => {
     const started = await startNode(wrap);
     brokers.push(started.broker);
     return started;
@@ -136,9 +143,7 @@ export async function openPayments(server: TestServer, env: NodeJS.ProcessEnv = 
   };
 }
 
-async function startNode(
-  wrap: (provider: Provider) => Provider = (provider) => provider,
-): Promise<PaymentNode> {
+async function startNode(wrap: Wrap): Promise<PaymentNode> {
   const { default: schema } = await import("../../services/payment/payment.service.ts");
   const broker = new ServiceBroker({ logger: false, validator: true, middlewares: [drain(), closeBus] });
   const own: unknown = schema.methods?.openProvider;

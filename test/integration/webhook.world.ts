@@ -36,6 +36,7 @@ export async function openWebhooks(
 ): Promise<WebhookWorld> {
   Object.assign(process.env, {
     PORT: "auto",
+    SERVICES: "payment,gateway",
     JWT_KEYS: writeKeys([(await makeKey("key-1")).jwk]),
     JWT_ISSUER: ISSUER,
     JWT_AUDIENCE: AUDIENCE,

@@ -39,7 +39,12 @@ export interface Crash {
 }
 
 /** Recovery waits for the leases on what the dead process had in hand: with the usual ones, for seconds. */
-export const SHORT_LEASES = { SAGA_LEASE_MS: "500", SAGA_POLL_MS: "50", PSP_TIMEOUT_MS: "500" };
+export const SHORT_LEASES = {
+  SAGA_LEASE_MS: "500",
+  SAGA_POLL_MS: "50",
+  PAYMENT_LEASE_MS: "500",
+  PSP_TIMEOUT_MS: "500",
+};
 
 export async function startMortal(env: NodeJS.ProcessEnv = {}): Promise<MortalSystem> {
   const folder = mkdtempSync(join(tmpdir(), "holdfast-points-"));
@@ -94,13 +99,13 @@ export async function startMortal(env: NodeJS.ProcessEnv = {}): Promise<MortalSy
   };
 }
 
-function killAt(place: string): string {
+export function killAt(place: string): string {
   const [point, passage = "1"] = place.split("@");
   return `${point}=kill@${passage}`;
 }
 
 /** Waits until it is at rest, as far as it comes to that, and audits it. */
-async function violationsOf(system: System): Promise<string[]> {
+export async function violationsOf(system: System): Promise<string[]> {
   await atRest(system);
   const config = configOfRunning({ DATA_DIR: system.dataDir });
   const { invariants } = await runAudit(config, { ...DEFAULTS, settleSeconds: 30 });
@@ -124,7 +129,7 @@ const PROVIDER_BOOKS = `
   from payments p join psp_simulator.charges c on c.id = p.authorisation_id
   where c.captured_minor > 0 group by order_id having count(*) > 1`;
 
-async function atRest(system: System): Promise<void> {
+export async function atRest(system: System): Promise<void> {
   await until("nothing is under way", () => isAtRest(system), { timeoutMs: 60_000 });
 }
 

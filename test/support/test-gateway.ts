@@ -45,6 +45,7 @@ const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "order.list": () => ({ items: [] }),
   "product.get": () => ({ productId: PRODUCT }),
   "product.list": () => ({ items: [] }),
+  "customer.tokenVersions": () => ({ items: [], revision: 0, more: false }),
 };
 
 export type TestGateway = Awaited<ReturnType<typeof startGateway>>;
@@ -56,7 +57,7 @@ export async function startGateway(env: Readonly<Record<string, string>> = {}) {
     PORT: "auto",
     INTERNAL_PORT: "auto",
     LOG_LEVEL: "fatal",
-    SERVICES: "gateway,saga,order,product",
+    SERVICES: "gateway,saga,order,product,customer",
     REQUEST_TIMEOUT_MS: "1000",
     JWT_KEYS: writeKeys([key.jwk]),
     JWT_ISSUER: ISSUER,
@@ -109,7 +110,7 @@ class Participants {
 
   constructor(broker: ServiceBroker) {
     this.#broker = broker;
-    for (const service of ["saga", "order", "product"]) this.#create(service);
+    for (const service of ["saga", "order", "product", "customer"]) this.#create(service);
   }
 
   /** Answers differently until the next reset. */

@@ -10,6 +10,9 @@ export interface Claims {
   readonly aud?: string;
   /** Seconds from now; null leaves `exp` out. */
   readonly expiresIn?: number | null;
+  /** Seconds from now. */
+  readonly notBefore?: number;
+  readonly ver?: unknown;
 }
 
 export interface TestKey {
@@ -35,10 +38,16 @@ export async function makeKey(kid: string, alg = "EdDSA"): Promise<TestKey> {
       iss = ISSUER,
       aud = AUDIENCE,
       expiresIn = 600,
+      notBefore,
+      ver,
     }: Claims = {}) {
-      const token = new SignJWT({ roles }).setProtectedHeader({ alg, kid, typ: "JWT" }).setIssuedAt();
+      const token = new SignJWT({ roles, ...(ver !== undefined && { ver }) })
+        .setProtectedHeader({ alg, kid, typ: "JWT" })
+        .setIssuedAt();
       token.setSubject(sub).setIssuer(iss).setAudience(aud);
-      if (expiresIn !== null) token.setExpirationTime(Math.floor(Date.now() / 1_000) + expiresIn);
+      const now = Math.floor(Date.now() / 1_000);
+      if (expiresIn !== null) token.setExpirationTime(now + expiresIn);
+      if (notBefore !== undefined) token.setNotBefore(now + notBefore);
       return token.sign(privateKey);
     },
   };

@@ -10,8 +10,9 @@ let key: TestKey;
 let second: TestKey;
 let verify: Verifier;
 
+const options = { issuer: ISSUER, audience: AUDIENCE, skewSeconds: 5, isRevoked: () => false };
 const verifierOf = async (...keys: object[]) =>
-  createVerifier({ keys: await openKeys(writeKeys(keys)), issuer: ISSUER, audience: AUDIENCE });
+  createVerifier({ keys: await openKeys(writeKeys(keys)), ...options });
 const principalOf = async (token: string) => verify(`Bearer ${token}`);
 const refused = { code: 401, type: "UNAUTHENTICATED" };
 const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -27,8 +28,16 @@ test("a good token names its subject and its roles", async () => {
   expect(await principalOf(token)).toEqual({ subject: CUSTOMER, roles: ["customer", "staff"] });
 });
 
+test("a clock that is off by less than the skew is forgiven, either way", async () => {
+  expect(await principalOf(await key.sign({ notBefore: 3 }))).toMatchObject({ subject: CUSTOMER });
+  expect(await principalOf(await key.sign({ expiresIn: -3 }))).toMatchObject({ subject: CUSTOMER });
+});
+
 test("a token without roles has none", async () => {
-  expect(await principalOf(await key.sign({ roles: [] }))).toEqual({ subject: CUSTOMER, roles: [] });
+  expect(await principalOf(await key.sign({ roles: [] }))).toEqual({
+    subject: CUSTOMER,
+    roles: [],
+  });
 });
 
 test("a token of the second key holds as well: keys rotate", async () => {
@@ -44,6 +53,8 @@ test("RS256 is taken from an RSA key", async () => {
 test.each([
   ["has expired", { expiresIn: -10 }],
   ["never expires", { expiresIn: null }],
+  ["is not valid yet", { notBefore: 60 }],
+  ["has a version that is no number", { ver: "1" }],
   ["has another issuer", { iss: "someone-else" }],
   ["is for another audience", { aud: "another-api" }],
   ["has a subject that is no id", { sub: "a b" }],
@@ -153,6 +164,25 @@ test.each([undefined, "", "Bearer", "Bearer a.b", "Basic dXNlcjpwYXNz", "Bearer 
   },
 );
 
+describe("a revoked token", () => {
+  test("is refused, also when it was found good before; a newer one of the subject is taken", async () => {
+    let least = 0;
+    const isRevoked = (subject: string, version: number) => subject === CUSTOMER && version < least;
+    const keys = await openKeys(writeKeys([key.jwk]));
+    const checking = createVerifier({ keys, ...options, isRevoked });
+    const [old, recent] = [await key.sign(), await key.sign({ ver: 1 })];
+    expect((await checking(`Bearer ${old}`)).subject).toBe(CUSTOMER);
+    least = 1;
+    for (const token of [old, await key.sign({ expiresIn: 500 })]) {
+      await expect((async () => checking(`Bearer ${token}`))()).rejects.toMatchObject({
+        ...refused,
+        message: "The token has been revoked.",
+      });
+    }
+    expect((await checking(`Bearer ${recent}`)).subject).toBe(CUSTOMER);
+  });
+});
+
 describe("the cache of good tokens", () => {
   test("answers at once the second time, and not past the expiry", async () => {
     const token = `Bearer ${await key.sign({ expiresIn: 2 })}`;
@@ -169,7 +199,7 @@ describe("the cache of good tokens", () => {
 
   test("holds no more than its limit, and drops the longest unused", async () => {
     const keys = await openKeys(writeKeys([key.jwk]));
-    const small = createVerifier({ keys, issuer: ISSUER, audience: AUDIENCE, cacheSizeMax: 2 });
+    const small = createVerifier({ keys, ...options, cacheSizeMax: 2 });
     const [a, b, c] = await Promise.all(
       [1, 2, 3].map(async (one) => `Bearer ${await key.sign({ expiresIn: 60 + one })}`),
     );
@@ -213,7 +243,7 @@ describe("the key set", () => {
 
   test("takes on a key that was added to the file, and outlives the file", async () => {
     const file = writeKeys([key.jwk]);
-    const verifier = createVerifier({ keys: await openKeys(file), issuer: ISSUER, audience: AUDIENCE });
+    const verifier = createVerifier({ keys: await openKeys(file), ...options });
     const token = `Bearer ${await second.sign()}`;
     await expect((async () => verifier(token))()).rejects.toMatchObject(refused);
     writeKeys([key.jwk, second.jwk], file);

@@ -52,6 +52,19 @@ test("before its gate is open, a point neither counts nor strikes nor is noted",
   expect(readFileSync(log, "utf8")).toBe("here\n");
 });
 
+test("faults in the gate count in place of the setting's, as long as it is open", async () => {
+  const gate = join(folder, "aimed");
+  armFaults(parseFaults("here=throw") ?? [], { gate });
+  expect(faults.armed).toBe(true);
+  writeFileSync(gate, "there=throw@2\n");
+  for (const point of ["here", "there"]) await passPoint(point);
+  await expect(passPoint("there")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+  rmSync(gate);
+  await passPoint("there");
+  writeFileSync(gate, "");
+  await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+});
+
 test("a name with spaces is armed and logged with dashes", async () => {
   const log = join(folder, "dashes");
   armFaults(parseFaults("holdfast-order.save=throw") ?? [], { log });

@@ -2,6 +2,7 @@ import { ServiceBroker } from "moleculer";
 import { METRICS } from "../../lib/metric-names.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { renderPrometheus } from "../../lib/prometheus.ts";
+import { createRecentShare } from "../../lib/recent-share.ts";
 
 const brokerWith = (enabled: boolean) =>
   new ServiceBroker({ logger: false, metrics: { enabled, collectProcessMetrics: false } });
@@ -92,4 +93,29 @@ test("a broker without metrics takes every call and does nothing", async () => {
   metrics.sagaDuration("CREATE_ORDER", 1);
   metrics.sagaActive(1);
   await metrics.refresh();
+});
+
+test("a metric may have buckets of its own: a payment's promise of 60 and 100 ms is a bound", async () => {
+  const broker = brokerWith(true);
+  for (const seconds of [0.055, 0.095]) metricsOf(broker).tccPhase("try", seconds);
+  const page = await scrape(broker);
+  const bucket = (le: string) => `oms_tcc_phase_duration_seconds_bucket{phase="try",le="${le}"}`;
+  expect(page).toEqual(
+    expect.arrayContaining([`${bucket("0.06")} 1`, `${bucket("0.09")} 1`, `${bucket("0.1")} 2`]),
+  );
+});
+
+test("the part that failed is that of the last minutes, and nothing is no failure", () => {
+  let now = 0;
+  const share = createRecentShare(300_000, () => now);
+  expect(share.value()).toBe(0);
+  for (const failed of [true, false, false, false]) share.add(failed);
+  expect(share.value()).toBe(0.25);
+  now = 200_000;
+  share.add(true);
+  expect(share.value()).toBe(0.4);
+  now = 305_000;
+  expect(share.value()).toBe(1);
+  now = 900_000;
+  expect(share.value()).toBe(0);
 });

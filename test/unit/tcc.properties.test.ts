@@ -152,6 +152,10 @@ class World {
       this.forced ||= before.state === "CANCELLING";
     }
     this.checkMove(before, outcome, input);
+    if (input.kind === "operator" && input.action === "retry") {
+      // Otherwise an answer that has been on its way since before would pass for an answer to these.
+      for (const { token } of this.protocol.owed(outcome.instance)) expect(this.asked).not.toContain(token);
+    }
     this.instance = outcome.instance;
     this.keep(outcome);
     this.checkState();

@@ -4,6 +4,8 @@ import type { LookupResult, Provider, ProviderRequest, ProviderResult } from "./
 export interface ProviderCallsOptions {
   readonly concurrencyMax: number;
   readonly timeoutMs: number;
+  /** Told of each answer, and how long it took. */
+  readonly onAnswer?: (request: ProviderRequest, result: ProviderResult, seconds: number) => void;
   readonly onError: (request: ProviderRequest, error: unknown) => void;
 }
 
@@ -45,9 +47,15 @@ export function createProviderCalls(provider: Provider, options: ProviderCallsOp
     }
     return call(request, (signal) => provider[request.operation](request, signal));
   };
+  const timed = async (request: ProviderRequest, asking: Promise<ProviderResult>) => {
+    const before = performance.now();
+    const result = await asking;
+    options.onAnswer?.(request, result, (performance.now() - before) / 1_000);
+    return result;
+  };
   return {
     async ask(request, askedBefore) {
-      const running = underWay.get(request.attemptId) ?? ask(request, askedBefore);
+      const running = underWay.get(request.attemptId) ?? timed(request, ask(request, askedBefore));
       underWay.set(request.attemptId, running);
       try {
         const result = await running;

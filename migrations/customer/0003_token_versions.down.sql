@@ -1,0 +1,2 @@
+drop table token_versions;
+drop table token_version_head;

@@ -1,0 +1,13 @@
+import { bodyReader, text } from "./body-schema.ts";
+import { type ApiRequest, type Call, ok, type Reply } from "./request.ts";
+
+const readRevocation = bodyReader<{ subject: string; version?: number; reason: string }>({
+  subject: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/ },
+  version: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER, optional: true },
+  reason: { ...text(1_000), min: 3 },
+});
+
+/** POST /ops/tokens/revoke: from now on the subject's tokens below the version that this answers are refused. */
+export async function revokeTokens({ principal, body }: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await call("customer.revokeTokens", { ...readRevocation(body), actor: principal.subject }));
+}
