@@ -78,8 +78,8 @@ export function refusalKindOf(status: number, error: unknown): Refusal["kind"] |
 
 export function refusedOf(kind: Refusal["kind"], request: WebRequest): Refused {
   const { method = "", subject, socket } = request;
-  const path = request.$alias?.path ?? "(no route)";
-  return { kind, subject, route: `${method} ${path}`, address: socket.remoteAddress };
+  const route = request.$alias === undefined ? "(no route)" : `/${request.$alias.path}`;
+  return { kind, subject, route: `${method} ${route}`, address: socket.remoteAddress };
 }
 
 function joined(a: Refusal, b: Refusal): Refusal {
