@@ -11,6 +11,7 @@ import { reindexEmails } from "../../scripts/privacy/email-index.ts";
 import { HOLDERS } from "../../scripts/privacy/holders.ts";
 import { type Rewrapped, rewrap } from "../../scripts/privacy/rewrap.ts";
 import { run, useServer } from "../support/service-database.ts";
+import { until } from "../support/until.ts";
 
 /** A key goes out of use while the system runs: everything comes under the new one, in steps, and stays readable. */
 
@@ -234,6 +235,27 @@ test("a run that is cut off is begun again, and an order that moves meanwhile ke
   );
   expect(moved).toHaveLength(orders.length);
   for (const orderId of orders) expect(await addressesOf(world, orderId)).toEqual([address, address]);
+});
+
+test("what somebody writes at the same moment stays as they wrote it, and is left to the next run", async () => {
+  const world = await open();
+  const orderId = await addOrder(world, before);
+  const { order } = world.databases;
+  if (!order) throw new Error("no database");
+  const erase = statement("test_erase", "update orders set shipping_address = null where id = $1");
+  const done = await withTransaction(order, async (tx) => {
+    await tx.query(erase, [orderId]);
+    const running = world.all();
+    await until("the run waits for us", async () => {
+      const waiting = await run(world.urls.order, "select from pg_locks where not granted");
+      return waiting.length > 0;
+    });
+    return { running };
+  });
+  expect((await done.running)[3]).toMatchObject({ looked: 1, rewrapped: 0, missed: 1 });
+  expect(await run(world.urls.order, "select shipping_address as held from orders")).toEqual([
+    { held: null },
+  ]);
 });
 
 test("what cannot be decrypted is named and left, and the rest is done", async () => {
