@@ -6,6 +6,7 @@ import type {
   CustomerStatus,
   IdempotencyClaim,
   IdempotentAnswer,
+  OrderBill,
   OrderStatus,
   OrderView,
   Page,
@@ -50,6 +51,7 @@ export interface Actions {
     params: { orderId: string } & Viewer;
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
+  "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
     result: Page<OrderView>;

@@ -1,5 +1,6 @@
 import type { ReceivedMessage } from "../lib/bus/bus.ts";
-import { type Database, isTransientDatabaseError, type Tx, withTransaction } from "../lib/database.ts";
+import { type Database, type Tx, withTransaction } from "../lib/database.ts";
+import { isTransientDatabaseError } from "../lib/database-errors.ts";
 import { factsOf } from "../lib/errors.ts";
 import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
 import { type InboxRow, positionId, recordEvents } from "./inbox.store.ts";

@@ -1,12 +1,14 @@
 import { hostname } from "node:os";
 import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
+import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { defineMixin } from "../lib/define.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
+import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, pendingCount } from "./outbox.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
 
@@ -68,11 +70,20 @@ export const outbox = (service: string) =>
             reason,
           });
         },
+        onTopicMissing: (topics, events) =>
+          log(this.logger, {}).error("a topic does not exist: its events wait until it is created", {
+            topics,
+            events,
+          }),
         onError: (err) => log(this.logger, {}).warn("the outbox relay will try again", { err }),
       });
       metrics.collect(async () => metrics.outboxPending(service, await pendingCount(this.database)));
     },
     async started() {
+      readinessOf(this.broker).register(`outbox:${service}`, async () => {
+        const topics = this.relay.missingTopics();
+        if (topics.length > 0) throw new TopicMissingError(topics);
+      });
       this.relay.start();
     },
     async stopped() {

@@ -6,7 +6,7 @@ import type { Progress } from "../parts/part.ts";
 import { createDatabases } from "../parts/postgres.ts";
 import { ensureTopics } from "../topics.ts";
 import { prepareKeyRing } from "./key-ring.ts";
-import { issueTokens, prepareKeys, type Tokens } from "./tokens.ts";
+import { issueTokens, prepareClusterSecret, prepareKeys, type Tokens } from "./tokens.ts";
 
 export interface Server {
   readonly adminUrl: string;
@@ -42,6 +42,8 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     DATABASE_URL: (server.localUrlOf ?? server.urlOf)("oms"),
     JWT_KEYS: keys.jwksFile,
     PERSONAL_DATA_KEYS: keyRing.file,
+    CLUSTER_SECRETS: undefined,
+    CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
     DEMO: "true",
   });
   const config = loadConfig(env);

@@ -72,6 +72,7 @@ export default defineService<CustomerVars>()({
   actions: {
     /** A customer who may order at once. @throws CUSTOMER_EMAIL_TAKEN, IDEMPOTENCY_KEY_REUSED */
     create: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: uuid,
@@ -100,6 +101,7 @@ export default defineService<CustomerVars>()({
     },
     /** @throws CUSTOMER_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: { $$strict: true, customerId: uuid },
       async handler(ctx: ActionContext<"customer.get">) {
         const { customerId } = ctx.params;
@@ -110,6 +112,7 @@ export default defineService<CustomerVars>()({
     },
     /** In the order they came. @throws CURSOR_INVALID */
     list: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         status: { type: "enum", values: ["active", "inactive"], optional: true },
@@ -126,6 +129,7 @@ export default defineService<CustomerVars>()({
     },
     /** The customer may order again; repeating it is harmless. @throws CUSTOMER_NOT_FOUND */
     activate: {
+      callers: ["gateway"],
       params: statusParams,
       handler(ctx: ActionContext<"customer.activate">) {
         return this.setStatus(ctx, "active");
@@ -133,6 +137,7 @@ export default defineService<CustomerVars>()({
     },
     /** The customer may not order; orders in hand go on. @throws CUSTOMER_NOT_FOUND */
     deactivate: {
+      callers: ["gateway"],
       params: statusParams,
       handler(ctx: ActionContext<"customer.deactivate">) {
         return this.setStatus(ctx, "inactive");
@@ -140,6 +145,7 @@ export default defineService<CustomerVars>()({
     },
     /** Answers when the customer may order. @throws CUSTOMER_NOT_FOUND, CUSTOMER_INACTIVE */
     validate: {
+      callers: ["saga"],
       params: { $$strict: true, customerId: uuid },
       async handler(ctx: ActionContext<"customer.validate">) {
         const { customerId } = ctx.params;

@@ -15,7 +15,8 @@ export const refusalTrail = () =>
     },
     created() {
       this.refusals = createRefusalTrail({
-        record: (refusals) => callAction(this.broker, "saga.recordRefusals", { refusals }),
+        record: (refusals) =>
+          callAction(this.broker, "saga.recordRefusals", { refusals }, { caller: "gateway" }),
         onError: (err) => log(this.logger, {}).warn("refusals wait to be recorded", { err }),
       });
       // After the last request, and before the service that records them is gone.

@@ -50,6 +50,7 @@ export const sagaOperations = () =>
     actions: {
       /** Tries the step in hand again at once. */
       retry: {
+        callers: ["gateway"],
         params,
         handler(ctx: Context<Operation, CallMeta>) {
           return this.operate("retry", ctx.params);
@@ -57,6 +58,7 @@ export const sagaOperations = () =>
       },
       /** Takes the step in hand for done; what it should have done is the operator's to see to. */
       skip: {
+        callers: ["gateway"],
         params,
         handler(ctx: Context<Operation, CallMeta>) {
           return this.operate("skip", ctx.params);
@@ -64,6 +66,7 @@ export const sagaOperations = () =>
       },
       /** Undoes a saga that has not reached its pivot. */
       compensate: {
+        callers: ["gateway"],
         params,
         handler(ctx: Context<Operation, CallMeta>) {
           return this.operate("compensate", ctx.params);
@@ -71,6 +74,7 @@ export const sagaOperations = () =>
       },
       /** Cancels a transaction that is not decided, or ends a cancellation that cannot end by itself. */
       forceCancel: {
+        callers: ["gateway"],
         params,
         handler(ctx: Context<Operation, CallMeta>) {
           return this.operate("force-cancel", ctx.params);

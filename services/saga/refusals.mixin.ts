@@ -15,6 +15,7 @@ export const refusals = () =>
   defineMixin<RefusalsVars>()({
     actions: {
       recordRefusals: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           refusals: {

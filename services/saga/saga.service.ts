@@ -139,6 +139,7 @@ export default defineService<SagaVars>()({
      * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
      */
     createOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -160,6 +161,7 @@ export default defineService<SagaVars>()({
      * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT (paying: ask again), IDEMPOTENCY_KEY_REUSED
      */
     cancelOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -182,6 +184,7 @@ export default defineService<SagaVars>()({
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         sagaId: uuid,
@@ -200,6 +203,7 @@ export default defineService<SagaVars>()({
     },
     /** Those of these sagas that have not ended. */
     live: {
+      callers: ["order"],
       params: { $$strict: true, sagaIds: { type: "array", max: 1_000, items: uuid } },
       async handler(ctx: ActionContext<"saga.live">) {
         const sagas = await findSagas(this.database, ctx.params.sagaIds);
@@ -208,6 +212,7 @@ export default defineService<SagaVars>()({
     },
     /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
     order: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"saga.order">) {
         const { orderId, customerId } = ctx.params;

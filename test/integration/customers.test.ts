@@ -117,7 +117,9 @@ test("deactivated and activated again, each as often as one likes", async () => 
     });
   }
   expect(await versions()).toEqual([{ status: "inactive", version: 2 }]);
-  await expect(broker.call("customer.validate", { customerId: id })).rejects.toMatchObject({
+  await expect(
+    broker.call("customer.validate", { customerId: id }, { caller: "saga" }),
+  ).rejects.toMatchObject({
     type: "CUSTOMER_INACTIVE",
   });
   const key = randomUUID();
@@ -170,4 +172,21 @@ test("what is not there or not right is refused", async () => {
     { ...person(), id },
   ];
   for (const body of bodies) expect(await post("/customers", body)).toMatchObject({ status: 422 });
+});
+
+test("who changed a customer is in the audit trail, without name and address", async () => {
+  const given = person();
+  const id = idOf(await post("/customers", given));
+  await post(`/customers/${id}/deactivate`);
+  await post("/customers", given);
+  const entries = await run(
+    url,
+    "select actor, action, t::text as text from audit_trail t where target = $1 order by 1, 2",
+    [`customer ${id}`],
+  );
+  expect(entries).toMatchObject([
+    { actor: STAFF, action: "customer.create" },
+    { actor: STAFF, action: "customer.deactivate" },
+  ]);
+  for (const { text } of entries) expect(text).not.toMatch(/Plant|Zoe/i);
 });
