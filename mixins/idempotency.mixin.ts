@@ -85,6 +85,14 @@ export const idempotency = () =>
           return answer as IdempotentAnswer<Body>;
         });
       },
+      /** The answer that an earlier request has left under the key. @throws IDEMPOTENCY_KEY_REUSED */
+      async storedAnswer<Body>(claim: IdempotencyClaim): Promise<IdempotentAnswer<Body> | undefined> {
+        const records = await withTransaction(this.database, (tx) => findRecords(tx, [claim]));
+        const record = records.get(claimKey(claim));
+        const answer = record && replay(claim, record);
+        if (answer instanceof Error) throw answer;
+        return answer as IdempotentAnswer<Body> | undefined;
+      },
     },
   });
 

@@ -1,5 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
-import type { CustomerView, StoredCustomer } from "../../lib/contracts.ts";
+import type { CustomerView, IdempotentAnswer, StoredCustomer } from "../../lib/contracts.ts";
 import {
   emailIndexOf,
   isCiphertext,
@@ -7,42 +7,36 @@ import {
   type PersonalData,
 } from "../../lib/personal-data/personal-data.ts";
 import { bodyReader, text } from "./body-schema.ts";
-import { optionalClaimOf } from "./idempotency-key.ts";
-import { oneOf, readQuery, token, wholeNumber } from "./query.ts";
-import { type ApiRequest, type Call, idIn, ok, type Reply } from "./request.ts";
+import { claimIfKeyed } from "./idempotency-key.ts";
+import { oneOf, PAGE, type QueryOf } from "./query.ts";
+import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
-const LIST_QUERY = {
-  status: oneOf(["active", "inactive"]),
-  limit: wholeNumber(1, 100),
-  cursor: token(200),
-};
+export const LIST_QUERY = { status: oneOf(["active", "inactive"]), ...PAGE };
 
-const readCustomer = bodyReader<{ name: string; email: string }>({
-  name: text(200),
+interface NewCustomer {
+  readonly name: string;
+  readonly email: string;
+}
+
+export const customerBody = bodyReader<NewCustomer>({
+  name: { ...text(200), json: { examples: ["Ada Demo"] } },
   email: {
     ...text(254),
     pattern: /^[^\p{Cc}\p{Cs}\p{Z}@]+@[^\p{Cc}\p{Cs}\p{Z}@]+$/u,
     messages: { stringPattern: "The '{field}' field must be an e-mail address." },
+    json: { examples: ["ada@example.com"] },
   },
 });
 
-const readNothing = bodyReader<object>({});
-
 /** POST /customers */
-export async function createCustomer(request: ApiRequest, call: Call): Promise<Reply> {
-  const { principal, headers, personalData } = request;
-  const { name, email } = readCustomer(request.body);
+export async function createCustomer(request: ApiRequest<NewCustomer>, call: Call): Promise<Reply> {
+  const { principal, personalData, body } = request;
+  const { name, email } = body;
   // What is stored of the request is a hash that nobody can guess names by.
   const hashed = {
     name: personalData.blindIndex("customers.name", name),
     email: personalData.blindIndex("customers.email", email),
   };
-  const idempotency = optionalClaimOf(
-    principal.subject,
-    "POST /customers",
-    headers["idempotency-key"],
-    hashed,
-  );
   const customerId = uuidv7();
   const answer = await call("customer.create", {
     customerId,
@@ -50,16 +44,18 @@ export async function createCustomer(request: ApiRequest, call: Call): Promise<R
     email: personalData.encrypt({ column: "customers.email", rowId: customerId }, email),
     emailIndex: emailIndexOf(personalData, email),
     actor: principal.subject,
-    ...(idempotency && { idempotency }),
+    ...claimIfKeyed(request, "POST /customers", hashed),
   });
-  return replyOf(personalData, answer);
+  return shownAnswer(personalData, answer);
 }
 
 /** GET /customers */
-export async function listCustomers({ query, personalData }: ApiRequest, call: Call): Promise<Reply> {
-  const { items, nextCursor } = await call("customer.list", readQuery(query, LIST_QUERY));
-  const shown = items.map((item) => customerView(personalData, item));
-  return ok({ items: shown, ...(nextCursor && { nextCursor }) });
+export async function listCustomers(
+  { query, personalData }: ApiRequest<undefined, QueryOf<typeof LIST_QUERY>>,
+  call: Call,
+): Promise<Reply> {
+  const { items, ...page } = await call("customer.list", query);
+  return ok({ items: items.map((item) => customerView(personalData, item)), ...page });
 }
 
 /** GET /customers/:customerId */
@@ -71,45 +67,27 @@ export async function getCustomer(request: ApiRequest, call: Call): Promise<Repl
 /** POST /customers/:customerId/activate and /deactivate */
 export const setCustomerStatus =
   (change: "activate" | "deactivate") => async (request: ApiRequest, call: Call) => {
-    const { principal, headers, personalData } = request;
-    readNothing(request.body ?? {});
     const params = { customerId: idIn(request, "customerId", "customer") };
-    const operation = `POST /customers/:customerId/${change}`;
-    const idempotency = optionalClaimOf(principal.subject, operation, headers["idempotency-key"], params);
-    const answer = await call(`customer.${change}`, {
-      ...params,
-      actor: principal.subject,
-      ...(idempotency && { idempotency }),
-    });
-    return replyOf(personalData, answer);
+    const claim = claimIfKeyed(request, `POST /customers/:customerId/${change}`, params);
+    const actor = request.principal.subject;
+    return shownAnswer(
+      request.personalData,
+      await call(`customer.${change}`, { ...params, actor, ...claim }),
+    );
   };
-
-interface Answer {
-  readonly replayed: boolean;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: StoredCustomer;
-}
 
 /** What is stored under a key is the encrypted customer. */
-function replyOf(personalData: PersonalData, { status, headers, body, replayed }: Answer): Reply {
-  return {
-    status,
-    headers: { ...headers, ...(replayed && { "idempotent-replayed": "true" }) },
-    body: customerView(personalData, body),
-  };
+function shownAnswer(personalData: PersonalData, answer: IdempotentAnswer<StoredCustomer>): Reply {
+  return answerOf({ ...answer, body: customerView(personalData, answer.body) });
 }
 
 function customerView(personalData: PersonalData, customer: StoredCustomer): CustomerView {
-  const shown = (column: PersonalColumn, text: string) =>
+  const shown = (column: PersonalColumn, stored: string) =>
     // Rows of before encryption, until npm run rewrap has been at them.
-    isCiphertext(text) ? personalData.decrypt({ column, rowId: customer.customerId }, text) : text;
+    isCiphertext(stored) ? personalData.decrypt({ column, rowId: customer.customerId }, stored) : stored;
   return {
-    customerId: customer.customerId,
+    ...customer,
     name: shown("customers.name", customer.name),
     email: shown("customers.email", customer.email),
-    status: customer.status,
-    createdAt: customer.createdAt,
-    updatedAt: customer.updatedAt,
   };
 }

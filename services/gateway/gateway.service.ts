@@ -9,12 +9,13 @@ import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
 import { authentication } from "./authentication.mixin.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
+import type { Route, TokenRoute } from "./contract/route.ts";
+import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { type ApiRequest, type Call, hasRole } from "./request.ts";
-import type { Route, TokenRoute } from "./routes.ts";
+import { type Call, hasRole, type RawRequest } from "./request.ts";
 import { type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -33,7 +34,7 @@ export const gatewayService = (settings: Config) =>
     settings: webSettings,
     methods: {
       /** The request as its route sees it. @throws what keeps its sender from asking for this */
-      async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
+      async authorised(route: TokenRoute, request: WebRequest): Promise<RawRequest> {
         const { headers, $params } = request;
         const principal = await this.verify(headers.authorization);
         request.subject = principal.subject;
@@ -58,7 +59,14 @@ export const gatewayService = (settings: Config) =>
               call,
             )
           : await route.handle(await this.authorised(route, request), call);
-        this.answer(request, response, reply);
+        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+      },
+
+      /** What explains the API, where this deployment shows it. */
+      async handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void> {
+        if (request.method !== "GET") throw new MethodNotAllowedError(["GET"]);
+        if (!settings.DOCS) throw new RouteNotFoundError();
+        await showDocument(path, request, response);
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
@@ -79,7 +87,7 @@ export const gatewayService = (settings: Config) =>
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
         else if (problem.status > 500)
           lines.warn("a request could not be served", { method, path, code: problem.code });
-        const answer = { status: problem.status, headers, body: problem };
+        const answer = { status: problem.status, headers, body: JSON.stringify(problem) };
         this.answer(request, response, answer, "application/problem+json; charset=utf-8");
       },
 

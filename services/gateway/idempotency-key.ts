@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { IdempotencyClaim } from "../../lib/contracts.ts";
 import { IdempotencyKeyInvalidError, IdempotencyKeyMissingError } from "./refusals.ts";
+import type { ApiRequest } from "./request.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
 /** A string of RFC 8941 without parameters: `"…"`, with \" and \\ escaped. */
@@ -29,14 +30,15 @@ export function claimOf(
   return { subject, key: parseIdempotencyKey(header), operation, requestHash: requestHash(params) };
 }
 
-/** The same where the key is the client's choice; undefined without one. @throws IdempotencyKeyInvalidError */
-export function optionalClaimOf(
-  subject: string,
+/** Where a key is not required: a claim for whoever sends one. */
+export function claimIfKeyed(
+  { principal, headers }: Pick<ApiRequest, "principal" | "headers">,
   operation: string,
-  header: string | readonly string[] | undefined,
-  params: unknown,
-): IdempotencyClaim | undefined {
-  return header === undefined ? undefined : claimOf(subject, operation, header, params);
+  params: object,
+): { readonly idempotency?: IdempotencyClaim } {
+  const header = headers["idempotency-key"];
+  if (header === undefined) return {};
+  return { idempotency: claimOf(principal.subject, operation, header, params) };
 }
 
 /** SHA-256 of the canonical request, hex. */

@@ -22,6 +22,7 @@ import { outbox } from "../../mixins/outbox.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
+import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { refusals } from "./refusals.mixin.ts";
@@ -53,6 +54,7 @@ export default defineService<SagaVars>()({
       topics: [TOPICS.products.name, TOPICS.payments.name],
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    deadLetters(),
     sagaOperations(),
     tccCoordinator(),
     refusals(),

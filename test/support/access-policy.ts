@@ -36,6 +36,8 @@ const basket: PolicyLine["body"] = (subjects, caller) => ({
   ...(caller === "staff" && { customerId: subjects.customerId }),
 });
 
+const deed: PolicyLine["body"] = () => ({ reason: "seen in the runbook" });
+
 /** owner: the customer whose order it is; other: another customer. 404: that it is there is not told either. */
 export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "POST /orders": { answers: [202, 202, 202, 403, 403], body: basket },
@@ -98,6 +100,31 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
     answers: [403, 403, 422, 403, 403],
     body: () => ({ reason: "no" }),
   },
+  "POST /products": {
+    answers: [403, 403, 201, 403, 403],
+    body: () => ({ sku: randomUUID(), name: "A lamp", priceMinor: 1, currency: "EUR", stock: 1 }),
+  },
+  "GET /products/low-stock": { answers: [403, 403, 200, 403, 403] },
+  "PUT /products/:productId/stock": {
+    answers: [403, 403, 200, 403, 403],
+    body: () => ({ delta: 1, reason: "found behind the shelf" }),
+  },
+  "GET /ops/sagas": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/sagas/:sagaId": { answers: [403, 403, 403, 200, 403] },
+  // Of a saga and a transaction that have ended: the operator may, they cannot.
+  "POST /ops/sagas/:sagaId/retry": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/sagas/:sagaId/skip": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/sagas/:sagaId/compensate": { answers: [403, 403, 403, 409, 403], body: deed },
+  "GET /ops/transactions": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/transactions/:transactionId": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/transactions/:transactionId/retry": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/transactions/:transactionId/force-cancel": { answers: [403, 403, 403, 409, 403], body: deed },
+  "GET /ops/dead-letters": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/dead-letters/redrive": {
+    answers: [403, 403, 403, 200, 403],
+    body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
+  },
+  "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),
