@@ -44,6 +44,9 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     PERSONAL_DATA_KEYS: keyRing.file,
     CLUSTER_SECRETS: undefined,
     CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
+    // The addresses that a demo tells are http.
+    TLS_CERT: undefined,
+    TLS_KEY: undefined,
     DEMO: "true",
   });
   const config = loadConfig(env);
