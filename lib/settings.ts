@@ -195,6 +195,9 @@ export const SETTINGS = {
   DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
+  PERSONAL_DATA_KEYS: secret(
+    optional("Key ring that the gateway encrypts personal data with: a file, or its JSON (docs/privacy.md)."),
+  ),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),
   JWT_AUDIENCE: text("holdfast", "Required `aud` of a token."),
   JWT_SKEW_SECONDS: integer(5, 0, 60, "How far the clock of who issues tokens may be off."),

@@ -29,9 +29,13 @@ export const uuid = {
   json: id,
 };
 
+/** What a provider calls a way to pay. Digits alone could be the number of a card, which must not come to be stored here. */
 export const paymentMethod = {
   type: "string",
-  pattern: /^[A-Za-z0-9_-]{1,64}$/,
+  pattern: /^(?=.*[A-Za-z])[A-Za-z0-9_-]{1,64}$/,
+  messages: {
+    stringPattern: "The '{field}' field must be the provider's token of a way to pay, never a card number.",
+  },
   json: { examples: ["sim_ok"] },
 };
 export const currency = { type: "string", pattern: /^[A-Z]{3}$/, json: { examples: ["EUR"] } };

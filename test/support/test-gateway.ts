@@ -3,6 +3,7 @@ import type { ActionName } from "../../lib/actions.ts";
 import { type Config, loadConfig } from "../../lib/config.ts";
 import type { CallMeta } from "../../lib/define.ts";
 import { portOf } from "../../lib/http-server.ts";
+import { newKeyRing } from "../../lib/personal-data/key-ring.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { exampleOf, type JsonSchema } from "../../services/gateway/contract/json-schema.ts";
 import * as views from "../../services/gateway/contract/views.ts";
@@ -71,6 +72,7 @@ export async function startGateway(env: Readonly<Record<string, string>> = {}) {
     JWT_KEYS: writeKeys([key.jwk]),
     JWT_ISSUER: ISSUER,
     JWT_AUDIENCE: AUDIENCE,
+    PERSONAL_DATA_KEYS: newKeyRing("test"),
     ...env,
   });
   const broker = new ServiceBroker({ ...brokerOptions(settings), skipProcessEventRegistration: true });
