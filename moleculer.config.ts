@@ -1,10 +1,12 @@
 import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
+import { callers } from "./lib/callers.middleware.ts";
 import { type Config, config } from "./lib/config.ts";
 import { drain } from "./lib/drain.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
+import { packetSeal } from "./lib/packet-seal.middleware.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
@@ -28,7 +30,14 @@ export function brokerOptions(settings: Config): BrokerOptions {
     metrics: { enabled: true, collectProcessMetrics: false },
     tracing: false,
     internalMiddlewares: false,
-    middlewares: [...moleculersOwn(), drain(), closeBus, internalServer(settings)],
+    middlewares: [
+      ...moleculersOwn(),
+      drain(),
+      closeBus,
+      internalServer(settings),
+      callers(),
+      ...packetSeal(settings),
+    ],
   };
   // The runner would put the text of the environment's TRANSPORTER in its place and lose our settings: read-only.
   const transporter = transport(settings);

@@ -8,6 +8,7 @@ import type {
   IdempotentAnswer,
   OperationDone,
   OperatorActionView,
+  OrderBill,
   OrderStatus,
   OrderView,
   Page,
@@ -79,6 +80,7 @@ export interface Actions extends Redrives {
     params: { orderId: string } & Viewer;
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
+  "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
     result: Page<OrderView>;

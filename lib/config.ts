@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { problemOfAges } from "./retention-settings.ts";
-import { type DatabaseName, SETTINGS } from "./settings.ts";
+import { type DatabaseName, SETTINGS, type Setting } from "./settings.ts";
 
 /**
  * The settings as this process was given them (lib/settings.ts has their names and meanings). Read once; a wrong
@@ -19,17 +20,36 @@ export type Config = { readonly [Name in keyof typeof SETTINGS]: (typeof SETTING
 
 /** Reads all settings. An empty variable counts as not given. @throws ConfigError names the setting */
 export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
-  const entries = Object.entries(SETTINGS).map(([name, setting]) => {
-    const given = env[name];
-    if (given === undefined || given === "") return [name, setting.fallback];
+  const entries = Object.entries<Setting<unknown>>(SETTINGS).map(([name, setting]) => {
+    const given = setting.secret ? secretOf(name, env) : env[name] || undefined;
+    if (given === undefined) return [name, setting.fallback];
     const value = setting.read(given);
-    if (value === undefined) throw new ConfigError(name, `"${given}" is not ${setting.expected}`);
-    return [name, value];
+    if (value !== undefined) return [name, value];
+    throw new ConfigError(name, `${setting.secret ? shown(given) : `"${given}"`} is not ${setting.expected}`);
   });
   const config = Object.freeze(Object.fromEntries(entries)) as Config;
   const ages = problemOfAges(config);
   if (ages) throw new ConfigError(ages.setting, ages.problem);
   return config;
+}
+
+/** From the variable itself, or from the file that <name>_FILE names: files do not show in a list of processes. */
+function secretOf(name: string, env: NodeJS.ProcessEnv): string | undefined {
+  const given = env[name] || undefined;
+  const file = env[`${name}_FILE`] || undefined;
+  if (file === undefined) return given;
+  if (given !== undefined) throw new ConfigError(name, `${name}_FILE is set too; only one of them can hold`);
+  try {
+    return readFileSync(file, "utf8").trim() || undefined;
+  } catch (cause) {
+    throw new ConfigError(`${name}_FILE`, cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+/** Of what should have been a URL, all but its user and password; else nothing. */
+function shown(given: string): string {
+  const url = /^[\w+.-]+:\/\//.test(given);
+  return url ? `"${given.replaceAll(/(\/\/)[^@,]*@/g, "$1…@")}"` : "the value";
 }
 
 /** The URL of a service's database. @throws ConfigError when neither it nor DATABASE_URL is set */

@@ -53,6 +53,9 @@ export interface OrderView {
   readonly updatedAt: string;
 }
 
+/** What there is to pay of an order, and whether it may be. */
+export type OrderBill = Pick<OrderView, "orderId" | "customerId" | "status" | "totalMinor" | "currency">;
+
 export interface ProductView {
   readonly productId: string;
   readonly sku: string;

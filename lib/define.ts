@@ -8,6 +8,7 @@ import type {
 } from "moleculer";
 import type { ActionName, Actions } from "./actions.ts";
 import { asWork, faults, passPoint } from "./fault-points.ts";
+import type { ServiceName } from "./settings.ts";
 
 /**
  * Typed Moleculer schemas. Core's `ServiceSchema` lets `this.anything.at.all()` compile and cannot see what
@@ -45,6 +46,8 @@ export interface CallMeta {
 
 export interface TypedAction<Self> extends Omit<ActionSchema, "handler" | "params"> {
   params?: ActionParams;
+  /** Services that may call it; nobody else may, wherever they are (callers.middleware.ts). */
+  readonly callers: readonly ServiceName[];
   // biome-ignore lint/suspicious/noExplicitAny: each handler annotates its own Context<Params, Meta>; the `params` schema above it is what checks them.
   handler: (this: Self, ctx: Context<any, any>) => unknown;
 }
@@ -84,12 +87,19 @@ interface Caller {
   call: (action: string, params: object, options?: object) => PromiseLike<unknown>;
 }
 
+interface CallOptions {
+  readonly timeout?: number;
+  readonly meta?: CallMeta;
+  /** Who calls, where there is no context of an action to tell. */
+  readonly caller?: ServiceName;
+}
+
 /** `ctx.call` or `broker.call` with the params and the result of the contract. */
 export async function callAction<Name extends ActionName>(
   caller: Caller,
   action: Name,
   params: Actions[Name]["params"],
-  options: { timeout?: number; meta?: CallMeta } = {},
+  options: CallOptions = {},
 ): Promise<Actions[Name]["result"]> {
   if (faults.armed) await passPoint(`call.${action}.before-send`);
   const result = await asWork(action, () => caller.call(action, params, options));

@@ -88,6 +88,16 @@ export class InvariantError extends MoleculerServerError {
   }
 }
 
+/**
+ * 500: the action is not for this caller. Among our own services a mistake in a release, which the engine must not
+ * take for a decision; to others it says nothing.
+ */
+export class CallerNotAllowedError extends MoleculerServerError {
+  constructor(action: string, caller: string) {
+    super(`${action} is not for ${caller}.`, 500, "CALLER_NOT_ALLOWED", { action, caller });
+  }
+}
+
 /** What may be read off any error, wherever it was thrown. */
 export interface ErrorFacts {
   readonly type: string;

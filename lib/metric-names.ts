@@ -83,6 +83,11 @@ export const METRICS = {
     ["route"],
     "From a request's head to its answer.",
   ),
+  holdfast_packets_refused_total: define(
+    "counter",
+    ["reason"],
+    "Packets from the transporter that no node of this cluster has sealed.",
+  ),
   holdfast_event_loop_delay_seconds: define("gauge", ["quantile"], "Event loop delay since the last scrape."),
   process_cpu_seconds_total: define("counter", [], "User and system CPU time of the process."),
   process_resident_memory_bytes: define("gauge", [], "Resident memory of the process."),

@@ -103,6 +103,10 @@ export class Metrics {
     this.set("payment_failure_rate", share);
   }
 
+  packetRefused(reason: string): void {
+    this.add("holdfast_packets_refused_total", 1, { reason });
+  }
+
   outboxPending(service: string, count: number): void {
     this.set("oms_outbox_pending_count", count, { service });
   }

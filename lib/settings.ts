@@ -8,11 +8,13 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
 
-interface Setting<Value> {
+export interface Setting<Value> {
   readonly read: (text: string) => Value | undefined;
   readonly expected: string;
   readonly fallback: Value;
   readonly about: string;
+  /** It may also stand in a file that <name>_FILE names, and is never repeated in a message. */
+  readonly secret?: true;
 }
 
 const define = <Value>(setting: Setting<Value>) => setting;
@@ -108,6 +110,21 @@ const list = <const Choices extends readonly string[]>(choices: Choices, about: 
     about,
   });
 
+const secret = <Value>(setting: Setting<Value>): Setting<Value> => ({ ...setting, secret: true });
+
+const SECRET_LENGTH_MIN = 32;
+
+const secrets = (about: string) =>
+  secret<readonly string[] | undefined>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      return found.every((one) => one.length >= SECRET_LENGTH_MIN) ? found : undefined;
+    },
+    expected: `a comma-separated list of secrets of at least ${SECRET_LENGTH_MIN} characters`,
+    fallback: undefined,
+    about,
+  });
+
 const POSTGRES = ["postgres", "postgresql"] as const;
 
 export const SETTINGS = {
@@ -124,20 +141,22 @@ export const SETTINGS = {
     "Least level that is logged.",
   ),
   LOG_FORMAT: choice(["json", "pretty"], "json", "JSON lines, or readable ones."),
-  DATABASE_URL: url(
-    POSTGRES,
-    "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>.",
+  DATABASE_URL: secret(
+    url(POSTGRES, "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>."),
   ),
-  ORDER_DATABASE_URL: url(POSTGRES, "Database of the order service."),
-  PRODUCT_DATABASE_URL: url(POSTGRES, "Database of the product service."),
-  PAYMENT_DATABASE_URL: url(POSTGRES, "Database of the payment service."),
-  CUSTOMER_DATABASE_URL: url(POSTGRES, "Database of the customer service."),
-  SAGA_DATABASE_URL: url(POSTGRES, "Database of the saga service."),
-  BUS_DATABASE_URL: url(POSTGRES, "Database of the PostgreSQL bus, where no Kafka is given."),
+  ORDER_DATABASE_URL: secret(url(POSTGRES, "Database of the order service.")),
+  PRODUCT_DATABASE_URL: secret(url(POSTGRES, "Database of the product service.")),
+  PAYMENT_DATABASE_URL: secret(url(POSTGRES, "Database of the payment service.")),
+  CUSTOMER_DATABASE_URL: secret(url(POSTGRES, "Database of the customer service.")),
+  SAGA_DATABASE_URL: secret(url(POSTGRES, "Database of the saga service.")),
+  BUS_DATABASE_URL: secret(url(POSTGRES, "Database of the PostgreSQL bus, where no Kafka is given.")),
   DATABASE_CONNECTIONS_MAX: integer(8, 2, 200, "Connections of each service to its database."),
   DATABASE_STATEMENT_TIMEOUT_MS: integer(5_000, 100, 600_000, "PostgreSQL ends a statement after this time."),
   DATABASE_LOCK_TIMEOUT_MS: integer(2_000, 50, 600_000, "PostgreSQL ends a wait for a lock after this time."),
-  TRANSPORTER: urls(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process."),
+  TRANSPORTER: secret(urls(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process.")),
+  CLUSTER_SECRETS: secrets(
+    "What seals the packets between nodes; the first seals, all open: two while they change. Required with TRANSPORTER.",
+  ),
   KAFKA_BROKERS: brokers("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
@@ -189,14 +208,14 @@ export const SETTINGS = {
     100,
     "Percentage of captures that the simulated provider grants.",
   ),
-  PSP_WEBHOOK_SECRETS: optional(
-    "Secrets that webhooks may be signed with, comma-separated: two while they rotate.",
+  PSP_WEBHOOK_SECRETS: secret(
+    optional("Secrets that webhooks may be signed with, comma-separated: two while they rotate."),
   ),
   PSP_SIMULATOR_WEBHOOK_URL: url(
     ["http", "https"],
     "Where the simulated provider calls back; without it, straight to payment.webhook.",
   ),
-  STRIPE_SECRET_KEY: optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe."),
+  STRIPE_SECRET_KEY: secret(optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe.")),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
   OUTBOX_DAYS: integer(30, 1, 3_650, "How long a published event stays in the outbox."),

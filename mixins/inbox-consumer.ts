@@ -1,7 +1,9 @@
 import type { ReceivedMessage } from "../lib/bus/bus.ts";
-import { type Database, isTransientDatabaseError, type Tx, withTransaction } from "../lib/database.ts";
+import { type Database, type Tx, withTransaction } from "../lib/database.ts";
+import { isTransientDatabaseError } from "../lib/database-errors.ts";
 import { factsOf, RuleViolationError, StateConflictError } from "../lib/errors.ts";
 import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
+import { storable, storableText } from "../lib/storable.ts";
 import { type InboxRow, positionId, recordEvents, reopenEvent } from "./inbox.store.ts";
 import { appendEvents } from "./outbox.store.ts";
 
@@ -123,9 +125,9 @@ async function deadLetter(
         aggregateId: letterId,
         aggregateVersion: 1,
         version: 1,
-        correlationId: headers["correlation-id"] ?? letterId,
+        correlationId: storableText(headers["correlation-id"] ?? letterId),
         causationId: id,
-        data: {
+        data: storable({
           source: group,
           topic,
           partition,
@@ -134,7 +136,7 @@ async function deadLetter(
           ...carried(message),
           error: reasonOf(error),
           attempts,
-        },
+        }),
       },
     ]);
   });

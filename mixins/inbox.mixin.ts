@@ -79,6 +79,7 @@ export const inbox = (options: InboxOptions) =>
     actions: {
       /** Delivers a message that this service's group has put aside. @throws EVENT_INVALID, DEAD_LETTER_UNKNOWN */
       redriveMessage: {
+        callers: ["saga"],
         params: { $$strict: true, message: MESSAGE },
         async handler(ctx: ActionContext<"order.redriveMessage">): Promise<{ done: true }> {
           await redrive(this.consumerOptions(), ctx.params.message);

@@ -1,4 +1,4 @@
-import { type Bus, MessageRefusedError } from "../lib/bus/bus.ts";
+import { type Bus, MessageRefusedError, TopicMissingError } from "../lib/bus/bus.ts";
 import { type Database, withTransaction } from "../lib/database.ts";
 import { TOPICS } from "../lib/events.ts";
 import { createPoller, type Poller } from "../lib/poller.ts";
@@ -11,6 +11,7 @@ import {
   pendingEvents,
 } from "./outbox.store.ts";
 import { claimBuckets, releaseBuckets } from "./outbox-buckets.store.ts";
+import { createParking } from "./outbox-parking.ts";
 
 export interface RelayOptions {
   readonly database: Database;
@@ -24,10 +25,14 @@ export interface RelayOptions {
   readonly leaseMs: number;
   readonly onPublished: (events: readonly PendingEvent[], durationMs: number) => void;
   readonly onFailed: (event: PendingEvent, reason: string) => void;
+  /** A topic does not exist: its events wait, all others go on. */
+  readonly onTopicMissing: (topics: readonly string[], events: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
 export interface Relay {
+  /** Topics that events wait for, as far as this relay has met them lately. */
+  missingTopics(): readonly string[];
   start(): void;
   wake(): void;
   /** Publishes what is in hand, gives its buckets back. */
@@ -56,6 +61,7 @@ export function createRelay(options: RelayOptions): Relay {
   let claimedAt = Number.NEGATIVE_INFINITY;
   let sweptAt = Number.NEGATIVE_INFINITY;
   let mark = 0;
+  const parking = createParking(database, options.onTopicMissing);
 
   const renew = async () => {
     if (performance.now() - claimedAt < leaseMs / 3) return;
@@ -74,6 +80,7 @@ export function createRelay(options: RelayOptions): Relay {
       database,
       events.map(({ position }) => position),
     );
+    parking.noteThrough(events);
     options.onPublished(events, performance.now() - before);
   };
 
@@ -107,6 +114,10 @@ export function createRelay(options: RelayOptions): Relay {
     try {
       await publish(events);
     } catch (error) {
+      if (error instanceof TopicMissingError) {
+        await parking.park(events, error);
+        return true;
+      }
       if (!(error instanceof MessageRefusedError)) throw error;
       const refused = events[error.index];
       if (!refused) throw error;
@@ -132,6 +143,7 @@ export function createRelay(options: RelayOptions): Relay {
   return {
     start: poller.start,
     wake: poller.wake,
+    missingTopics: parking.missing,
     async stop() {
       await poller.stop();
       await releaseBuckets(database, owner).catch(options.onError);

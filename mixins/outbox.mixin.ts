@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
+import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
 import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
@@ -8,6 +9,7 @@ import { StateConflictError } from "../lib/errors.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
+import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, pendingCount, releaseRefused } from "./outbox.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
 
@@ -70,6 +72,11 @@ export const outbox = (service: string) =>
             reason,
           });
         },
+        onTopicMissing: (topics, events) =>
+          log(this.logger, {}).error("a topic does not exist: its events wait until it is created", {
+            topics,
+            events,
+          }),
         onError: (err) => log(this.logger, {}).warn("the outbox relay will try again", { err }),
       });
       metrics.collect(async () => metrics.outboxPending(service, await pendingCount(this.database)));
@@ -77,6 +84,7 @@ export const outbox = (service: string) =>
     actions: {
       /** Lets the relay publish an event that the bus has refused. @throws EVENT_NOT_REFUSED */
       redriveEvent: {
+        callers: ["saga"],
         params: { $$strict: true, position: { type: "number", integer: true, min: 1 } },
         async handler(ctx: ActionContext<"order.redriveEvent">): Promise<{ done: true }> {
           const { position } = ctx.params;
@@ -91,6 +99,10 @@ export const outbox = (service: string) =>
       },
     },
     async started() {
+      readinessOf(this.broker).register(`outbox:${service}`, async () => {
+        const topics = this.relay.missingTopics();
+        if (topics.length > 0) throw new TopicMissingError(topics);
+      });
       this.relay.start();
     },
     async stopped() {

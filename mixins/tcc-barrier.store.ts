@@ -41,8 +41,8 @@ export class TccCancelRefusedError extends StateConflictError {
 
 const ENTER = statement(
   "tcc_enter",
-  `insert into tcc_barriers (gid, branch, op, origin)
-   select gid, $2, $3, $4 from unnest($1::uuid[]) gid order by gid
+  `insert into tcc_barriers (gid, branch, op, origin, reply)
+   select gid, $2, $3, $4, reply::json from unnest($1::uuid[], $5::text[]) as t(gid, reply) order by gid
    on conflict do nothing
    returning gid`,
 );
@@ -59,6 +59,20 @@ const ROWS = statement(
   `select gid, op, origin, reply from tcc_barriers where gid = any($1) and branch = $2`,
 );
 
+// Both in one round trip: what it enters (no operation) and what stood there before.
+const ENTER_AND_LOOK = statement(
+  "tcc_enter_and_look",
+  `with entered as (
+     insert into tcc_barriers (gid, branch, op, origin, reply)
+     select gid, $2, $3, $3, reply::json from unnest($1::uuid[], $4::text[]) as t(gid, reply) order by gid
+     on conflict do nothing
+     returning gid
+   )
+   select gid, null as op, null as origin, null as reply from entered
+   union all
+   select gid, op, origin, reply from tcc_barriers where gid = any($1) and branch = $2`,
+);
+
 // `= any` as well: planned over an empty table, the join alone read every row of the branch (28 per reply after
 // 6,400 payments, and rising).
 const REPLY = statement(
@@ -68,29 +82,54 @@ const REPLY = statement(
    where b.gid = any($1) and b.gid = t.gid and b.branch = $2 and b.op = $3`,
 );
 
-async function enter(tx: Tx, gids: readonly string[], branch: string, op: TccOp, origin: TccOp) {
-  const rows = await tx.query<{ gid: string }>(ENTER, [gids, branch, op, origin]);
+interface Entrants {
+  readonly gids: readonly string[];
+  readonly branch: string;
+  /** What each is going to be answered; null: not known yet. */
+  readonly replies: readonly (string | null)[];
+}
+
+async function enter(tx: Tx, { gids, branch, replies }: Entrants, op: TccOp, origin: TccOp) {
+  const rows = await tx.query<{ gid: string }>(ENTER, [gids, branch, op, origin, replies]);
   return new Set(rows.map(({ gid }) => gid));
 }
 
-/** Passes operations of one branch through the barrier; each gid may stand in `gids` once. */
+async function enterAndLook(tx: Tx, { gids, branch, replies }: Entrants, op: TccOp) {
+  const found = await tx.query<BarrierRow | { gid: string; op: null }>(ENTER_AND_LOOK, [
+    gids,
+    branch,
+    op,
+    replies,
+  ]);
+  const isRow = (row: (typeof found)[number]): row is BarrierRow => row.op !== null;
+  const entered = new Set(found.filter((row) => !isRow(row)).map(({ gid }) => gid));
+  const rows = found.filter(isRow);
+  // Its row was being written when the statement began: it has waited for the commit, and did not see it.
+  const unseen = gids.filter(
+    (gid) => !entered.has(gid) && !rows.some((row) => row.gid === gid && row.op === op),
+  );
+  if (unseen.length === 0) return { entered, rows };
+  const again = await tx.query<BarrierRow>(ROWS, [unseen, branch]);
+  return { entered, rows: [...rows.filter(({ gid }) => !unseen.includes(gid)), ...again] };
+}
+
+/**
+ * Passes operations of one branch through the barrier; each gid may stand in `gids` once. `replies`: what each is
+ * going to be answered when it runs, in the same order, where that is known before; saves its update.
+ */
 export async function passBarrier(
   tx: Tx,
   branch: string,
   op: TccOp,
   gids: readonly string[],
+  replies?: readonly string[],
 ): Promise<ReadonlyMap<string, Verdict>> {
-  // A cancel's try row waits for a try in flight; from then on no try can begin.
-  const neverTried = op === "cancel" ? await enter(tx, gids, branch, "try", "cancel") : new Set<string>();
-  // Its confirm row waits for a confirm in flight; from then on no confirm can begin.
-  if (op === "cancel") await enter(tx, gids, branch, "confirm", "cancel");
-  const entered = await enter(tx, gids, branch, op, op);
-  // A first try has met no row at all: it needs no second look.
-  const unsure = op === "try" ? gids.filter((gid) => !entered.has(gid)) : gids;
-  const rows = unsure.length > 0 ? await tx.query<BarrierRow>(ROWS, [unsure, branch]) : [];
+  const entrants = { gids, branch, replies: replies ?? gids.map(() => null) };
+  const { entered, rows, neverTried } = await look(tx, entrants, op);
+  const byGid = Map.groupBy(rows, ({ gid }) => gid);
   const verdicts = new Map(
     gids.map((gid) => {
-      const known = rows.filter((row) => row.gid === gid);
+      const known = byGid.get(gid) ?? [];
       return [gid, verdictOf(op, gid, branch, entered.has(gid), neverTried.has(gid), known)];
     }),
   );
@@ -98,6 +137,22 @@ export async function passBarrier(
   const own = gids.filter((gid) => entered.has(gid) && verdicts.get(gid)?.kind === "refused");
   leaveBarrier(tx, branch, op, own);
   return verdicts;
+}
+
+async function look(tx: Tx, entrants: Entrants, op: TccOp) {
+  const { gids, branch } = entrants;
+  const none = new Set<string>();
+  if (op === "confirm") return { ...(await enterAndLook(tx, entrants, op)), neverTried: none };
+  // A cancel's try row waits for a try in flight; from then on no try can begin.
+  const tries = { gids, branch, replies: gids.map(() => null) };
+  const neverTried = op === "cancel" ? await enter(tx, tries, "try", "cancel") : none;
+  // Its confirm row waits for a confirm in flight; from then on no confirm can begin.
+  if (op === "cancel") await enter(tx, tries, "confirm", "cancel");
+  const entered = await enter(tx, entrants, op, op);
+  // A first try has met no row at all: it needs no second look.
+  const unsure = op === "try" ? gids.filter((gid) => !entered.has(gid)) : gids;
+  const rows = unsure.length > 0 ? await tx.query<BarrierRow>(ROWS, [unsure, branch]) : [];
+  return { entered, rows, neverTried };
 }
 
 function verdictOf(
@@ -132,7 +187,7 @@ function refused(error: StateConflictError): Verdict {
 const LEAVE = statement(
   "tcc_leave",
   `delete from tcc_barriers
-   where gid = any($1) and branch = $2 and op in ($3, 'confirm') and origin = $3 and reply is null`,
+   where gid = any($1) and branch = $2 and op in ($3, 'confirm') and origin = $3`,
 );
 
 export function leaveBarrier(tx: Tx, branch: string, op: TccOp, gids: readonly string[]): void {

@@ -72,7 +72,8 @@ export interface TopicDefinition {
 export interface Bus {
   readonly kind: "kafka" | "postgres";
   /** Appends all, in order per key, and resolves when every one is durable on the broker. Throws
-   *  BusUnavailableError (the broker's fault, try again later) or MessageRefusedError (that message's fault). */
+   *  BusUnavailableError (the broker's fault, try again later), TopicMissingError (the same, of some topics alone) or
+   *  MessageRefusedError (that message's fault). */
   publish(messages: readonly BusMessage[]): Promise<void>;
   /** Joins a consumer group; a new group begins at the beginning of each topic. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
@@ -97,7 +98,20 @@ export class BusUnavailableError extends Error {
   }
 }
 
-/** The broker took the connection but refuses this message (too large, unknown topic, invalid). */
+/**
+ * The broker answers and lacks a topic: an outage of that topic, for whoever sees to it may create it at any time. Nothing
+ * of the call was appended.
+ */
+export class TopicMissingError extends BusUnavailableError {
+  readonly topics: readonly string[];
+  constructor(topics: readonly string[]) {
+    super(`there is no topic ${topics.join(", ")}`);
+    this.name = "TopicMissingError";
+    this.topics = topics;
+  }
+}
+
+/** The broker took the connection but refuses this message (too large, invalid). */
 export class MessageRefusedError extends Error {
   readonly code = 422;
   readonly type = "MESSAGE_REFUSED";

@@ -33,15 +33,20 @@ export function createKafkaBus(options: KafkaBusOptions): Bus {
   const publisher = createKafkaPublisher(connection, options.publishDeadlineMs ?? 30_000);
   const subscriptions = new Set<KafkaSubscription>();
   // kafkajs repeats a send to a topic that does not exist until its retries run out, as if it were an outage.
-  const checkTopics = createTopicCheck(() => admin.ask("reading topics", countPartitions));
+  const topics = createTopicCheck(() => admin.ask("reading topics", countPartitions));
 
   return {
     kind: "kafka",
     async publish(messages) {
       checkMessages(messages);
       if (messages.length === 0) return;
-      await checkTopics(messages);
-      await publisher.publish(messages);
+      await topics.check(messages);
+      try {
+        await publisher.publish(messages);
+      } catch (error) {
+        topics.forget();
+        throw error;
+      }
     },
     async subscribe(request: SubscribeOptions) {
       const subscription = new KafkaSubscription({

@@ -137,13 +137,19 @@ const tryRetentionLock = statement(
 );
 
 /**
+ * What a known group has not read stays for up to 14 days: a machine that was switched off over its topic's retention
+ * would otherwise lose what its consumers had not come to. As long as Kafka may keep a message of a topic of 7 days,
+ * for it deletes whole segments; the inboxes count on no more (lib/retention-settings.ts).
+ *
  * The oldest row of a partition tells whether it has expired ones; only then are its next rows read. By ctid, since
  * rows of the log are never updated: joined by key, the planner read the whole topic once per partition.
  */
 const deleteExpired = statement(
   "bus_delete_expired",
   `with expired as (
-     select p.topic, p.partition, now() - t.retention_ms * interval '1 millisecond' as cutoff
+     select p.topic, p.partition, now() - t.retention_ms * interval '1 millisecond' as cutoff,
+            (select min(o.next_offset) from bus_offsets o
+             where o.group_name = any($2) and o.topic = p.topic and o.partition = p.partition) as unread
      from bus_topics t
      join bus_partitions p on p.topic = t.name
      cross join lateral (
@@ -155,14 +161,16 @@ const deleteExpired = statement(
      delete from bus_log where ctid = any (array(
        select l.ctid from expired e
        cross join lateral (
-         select b.ctid, b.at from bus_log b
+         select b.ctid, b.at, b."offset" from bus_log b
          where b.topic = e.topic and b.partition = e.partition order by b."offset" limit $1
        ) l
-       where l.at < e.cutoff))
+       where l.at < e.cutoff and (e.unread is null or l."offset" < e.unread or l.at < now() - interval '14 days')))
      returning 1
    )
    select count(*)::int as count from gone`,
 );
+
+const selectGroups = statement("bus_groups", "select distinct group_name as name from bus_offsets");
 
 const deleteMembers = statement(
   "bus_delete_members",
@@ -174,6 +182,8 @@ export async function deleteExpiredEntries(tx: Tx, stepMax: number): Promise<num
   const [lock] = await tx.query<{ locked: boolean }>(tryRetentionLock);
   if (lock?.locked !== true) return 0;
   tx.send(deleteMembers);
-  const [gone] = await tx.query<{ count: number }>(deleteExpired, [stepMax]);
+  const groups = await tx.query<{ name: string }>(selectGroups);
+  const names = groups.map(({ name }) => name);
+  const [gone] = await tx.query<{ count: number }>(deleteExpired, [stepMax, names]);
   return gone?.count ?? 0;
 }

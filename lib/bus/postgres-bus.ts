@@ -1,5 +1,6 @@
 import { createBatcher } from "../batcher.ts";
-import { type Database, isSerializationFailure, openDatabase } from "../database.ts";
+import { type Database, openDatabase } from "../database.ts";
+import { isSerializationFailure } from "../database-errors.ts";
 import { factsOf } from "../errors.ts";
 import { type Bus, type BusMessage, BusUnavailableError, type SubscribeOptions } from "./bus.ts";
 import { type BusLogger, silentLogger } from "./bus-logger.ts";
@@ -54,9 +55,9 @@ export function createPostgresBus(options: PostgresBusOptions): Bus {
     settings: { synchronous_commit: "off" },
   });
   const place = placeOf(url);
-  const checkTopics = createTopicCheck(async () => {
-    const topics = await findTopics(publisher);
-    return new Map(topics.map((topic) => [topic.name, topic.partitions]));
+  const topics = createTopicCheck(async () => {
+    const found = await findTopics(publisher);
+    return new Map(found.map((topic) => [topic.name, topic.partitions]));
   });
   const retention = createRetention(consumer, (error) => logger.warn("Bus retention failed", { error }));
   const subscriptions = new Set<PostgresSubscription>();
@@ -72,7 +73,7 @@ export function createPostgresBus(options: PostgresBusOptions): Bus {
 
   const publish = async (messages: readonly BusMessage[]) => {
     checkMessages(messages);
-    const counts = await checkTopics(messages);
+    const counts = await topics.check(messages);
     const entries = messages.map(({ topic, key, value, headers }) => ({
       topic,
       partition: partitionOf(key, counts.get(topic) ?? 1),
@@ -157,6 +158,7 @@ async function reaching<Result>(work: () => Promise<Result>): Promise<Result> {
   try {
     return await work();
   } catch (error) {
+    if (error instanceof BusUnavailableError) throw error;
     const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
     if (factsOf(error).status === 503 || LATE.has(code)) {
       throw new BusUnavailableError("The bus's database did not answer.", { cause: error });

@@ -5,7 +5,7 @@ import { seedDemo } from "../../migrations/seeds/demo.ts";
 import type { Progress } from "../parts/part.ts";
 import { createDatabases } from "../parts/postgres.ts";
 import { ensureTopics } from "../topics.ts";
-import { issueTokens, prepareKeys, type Tokens } from "./tokens.ts";
+import { issueTokens, prepareClusterSecret, prepareKeys, type Tokens } from "./tokens.ts";
 
 export interface Server {
   readonly adminUrl: string;
@@ -39,6 +39,8 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     ...options.env,
     DATABASE_URL: (server.localUrlOf ?? server.urlOf)("oms"),
     JWT_KEYS: keys.jwksFile,
+    CLUSTER_SECRETS: undefined,
+    CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
     DEMO: "true",
   });
   const config = loadConfig(env);

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, importJWK, type JWK, SignJWT } from "jose";
@@ -39,6 +39,13 @@ export async function prepareKeys(dataDir: string): Promise<DemoKeys> {
   const { d: _secret, ...publicKey } = privateKey;
   writeFileSync(jwksFile, JSON.stringify({ keys: [publicKey] }));
   return { jwksFile, privateKey };
+}
+
+/** The file with the secret that seals what the processes of the demo send each other. */
+export function prepareClusterSecret(dataDir: string): string {
+  const file = join(dataDir, "demo-keys", "cluster-secret");
+  if (!existsSync(file)) writeFileSync(file, randomBytes(32).toString("base64url"), { mode: 0o600 });
+  return file;
 }
 
 /** A token for each of them, good for a day. */

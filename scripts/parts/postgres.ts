@@ -34,12 +34,14 @@ export interface PostgresPart extends OwnPart {
  * Fast, and as durable as PostgreSQL is. jit: compiling a plan costs more than any of our short statements.
  * autovacuum_naptime: queue tables fill with dead rows within seconds. max_wal_size: at the default of 1 GB a
  * benchmark run is a row of checkpoints, each followed by full-page writes. wal_compression stays off: these builds
- * have neither lz4 nor zstd, and pglz costs more time than it saves.
+ * have neither lz4 nor zstd, and pglz costs more time than it saves. wal_init_zero: a young cluster makes every
+ * segment anew, and filling them with zeros first was 8 % of the server's time for a payment (1.39 -> 1.26 ms).
  */
 const defaults: Readonly<Record<string, string>> = {
   fsync: "on",
   synchronous_commit: "on",
   full_page_writes: "on",
+  wal_init_zero: "off",
   shared_buffers: "256MB",
   max_wal_size: "4GB",
   max_connections: "200",

@@ -29,6 +29,7 @@ export default defineService<CustomerVars>()({
   actions: {
     /** Answers when the customer may order. @throws CUSTOMER_NOT_FOUND, CUSTOMER_INACTIVE */
     validate: {
+      callers: ["saga"],
       params: { $$strict: true, customerId: uuid },
       async handler(ctx: ActionContext<"customer.validate">) {
         const { customerId } = ctx.params;

@@ -12,6 +12,7 @@ export const tokenVersions = () =>
     actions: {
       /** Refuses, from now on, tokens of the subject whose `ver` is below the version that this answers. */
       revokeTokens: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           subject: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/ },
@@ -28,6 +29,7 @@ export const tokenVersions = () =>
       },
       /** What changed after that revision, for those who check tokens. */
       tokenVersions: {
+        callers: ["gateway"],
         params: { $$strict: true, after: WHOLE },
         async handler(ctx: ActionContext<"customer.tokenVersions">) {
           const rows = await tokenVersionsAfter(this.database, ctx.params.after, PAGE_SIZE);

@@ -26,7 +26,8 @@ export const authentication = (settings: Config) =>
     },
     created() {
       this.revocations = followRevocations({
-        changesAfter: (after) => callAction(this.broker, "customer.tokenVersions", { after }),
+        changesAfter: (after) =>
+          callAction(this.broker, "customer.tokenVersions", { after }, { caller: "gateway" }),
         intervalMs: settings.REVOCATION_POLL_MS,
         stalenessMaxMs: settings.REVOCATION_STALENESS_SECONDS * 1_000,
         onError: (err) => log(this.logger, {}).warn("revoked tokens could not be looked up", { err }),

@@ -6,7 +6,7 @@ import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { type CommandContext, carryOutIn, type Moved, type Traced } from "./order.commands.ts";
 import { expireUnpaid } from "./order.expiry.ts";
 import { type Move, noteReasons } from "./order.store.ts";
-import type { OrderCommand } from "./order.ts";
+import { moveOf, type OrderCommand } from "./order.ts";
 
 /** The order's part in PAY_ORDER: created -> paying -> paid, or back to created (and cancelled, when its stock expired meanwhile). */
 
@@ -20,6 +20,7 @@ export type Participate = (
   requests: readonly PaymentRequest[],
   run: (requests: readonly PaymentRequest[]) => Promise<readonly (Moved | Error)[]>,
   empty: (request: PaymentRequest) => Moved,
+  expected: (request: PaymentRequest) => Moved,
 ) => Promise<(Moved | Error)[]>;
 
 const COMMANDS: Readonly<Record<TccOp, OrderCommand>> = {
@@ -46,6 +47,7 @@ export function payOrders(
         notBegun.push(request);
         return { orderId: request.orderId, status: "created" };
       },
+      ({ orderId }) => ({ orderId, status: moveOf(COMMANDS[op]).to }),
     );
     if (notBegun.length > 0) noteReasons(tx, notBegun);
     return results;
@@ -73,13 +75,13 @@ async function onePerOrder(
   for (const request of requests) if (!first.has(request.orderId)) first.set(request.orderId, request);
   const chosen = [...first.values()];
   const results = await run(chosen);
-  return requests.map((request) => {
-    const index = chosen.indexOf(request);
-    const message = "Another payment of this order is under way.";
-    return (
-      results[index] ?? new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId: request.orderId })
-    );
-  });
+  const resultOf = new Map(chosen.map((request, index) => [request, results[index]]));
+  return requests.map((request) => resultOf.get(request) ?? underWay(request));
+}
+
+function underWay({ orderId }: PaymentRequest): StateConflictError {
+  const message = "Another payment of this order is under way.";
+  return new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId });
 }
 
 function traced({ correlationId, orderId, reason }: PaymentRequest): Traced<Move> {

@@ -2,7 +2,7 @@ import { Op, type WhereOptions } from "sequelize";
 import type { Actions } from "../../lib/actions.ts";
 import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
-import type { OrderView } from "../../lib/contracts.ts";
+import type { OrderBill, OrderView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
@@ -34,7 +34,7 @@ import { type PaymentRequest, payOrders } from "./order.payment.ts";
 import { orderRules } from "./order.retention.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
-import { findOrders, type OrderLookup } from "./order-view.store.ts";
+import { findBills, findOrders, type OrderLookup } from "./order-view.store.ts";
 import { createStaleDrafts } from "./stale-drafts.ts";
 
 type Draft = Actions["order.draft"];
@@ -46,6 +46,7 @@ interface OrderVars {
   requestCancellation: Batcher<Traced<RequestCancellation["params"]>, RequestCancellation["result"]>;
   pay: Readonly<Record<TccOp, Batcher<PaymentRequest, Moved>>>;
   find: Batcher<OrderLookup, OrderView | undefined>;
+  bill: Batcher<OrderLookup, OrderBill | undefined>;
   staleDrafts: Poller;
 }
 
@@ -112,6 +113,11 @@ export default defineService<OrderVars>()({
       sizeMax,
       run: (lookups) => findOrders(this.database, lookups),
     });
+    this.bill = createBatcher({
+      name: "order.bill",
+      sizeMax,
+      run: (lookups) => findBills(this.database, lookups),
+    });
     const { STALE_DRAFT_MINUTES: minutes, STALE_DRAFT_POLL_MS: intervalMs } = config();
     const drafts = createStaleDrafts(context, this.broker, minutes);
     this.staleDrafts = createPoller({
@@ -130,6 +136,7 @@ export default defineService<OrderVars>()({
   actions: {
     /** Drafts an order with its prices; once per orderId. @throws ORDER_STATE_CONFLICT it was cancelled meanwhile */
     draft: {
+      callers: ["saga"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -156,6 +163,7 @@ export default defineService<OrderVars>()({
     },
     /** draft -> created; repeating it is harmless. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     confirm: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.confirm">) {
         return this.moves.confirm(traced(ctx));
@@ -163,6 +171,7 @@ export default defineService<OrderVars>()({
     },
     /** Ends a draft, or a cancellation. An order that never was counts as cancelled. @throws ORDER_STATE_CONFLICT */
     cancel: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", optional: true, max: 100 } },
       handler(ctx: ActionContext<"order.cancel">) {
         return this.moves.cancel(traced(ctx));
@@ -170,6 +179,7 @@ export default defineService<OrderVars>()({
     },
     /** created -> paying, under a global transaction. @throws ORDER_STATE_CONFLICT, TCC_HANGING */
     tryPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"order.tryPay">) {
         return this.pay.try(payment(ctx));
@@ -177,6 +187,7 @@ export default defineService<OrderVars>()({
     },
     /** paying -> paid. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
     confirmPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"order.confirmPay">) {
         return this.pay.confirm(payment(ctx));
@@ -184,6 +195,7 @@ export default defineService<OrderVars>()({
     },
     /** paying -> created, or cancelled when its stock has expired; a try that never came is refused from now on. @throws TCC_CANCEL_AFTER_CONFIRM */
     cancelPay: {
+      callers: ["saga"],
       params: { $$strict: true, gid: uuid, orderId: uuid, reason: { ...reason, optional: true } },
       handler(ctx: ActionContext<"order.cancelPay">) {
         return this.pay.cancel(payment(ctx));
@@ -191,6 +203,7 @@ export default defineService<OrderVars>()({
     },
     /** created or paid -> cancelling. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     requestCancellation: {
+      callers: ["saga"],
       params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", max: 100 } },
       handler(ctx: ActionContext<"order.requestCancellation">) {
         return this.requestCancellation(traced(ctx));
@@ -198,6 +211,7 @@ export default defineService<OrderVars>()({
     },
     /** paid -> shipping. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     ship: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.ship">) {
         return this.moves.ship(traced(ctx));
@@ -205,6 +219,7 @@ export default defineService<OrderVars>()({
     },
     /** shipping -> completed. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     complete: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid },
       handler(ctx: ActionContext<"order.complete">) {
         return this.moves.complete(traced(ctx));
@@ -212,6 +227,7 @@ export default defineService<OrderVars>()({
     },
     /** @throws ORDER_NOT_FOUND also when it is another customer's */
     get: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       handler(ctx: ActionContext<"order.get">) {
         return this.view(ctx.params);
@@ -219,14 +235,26 @@ export default defineService<OrderVars>()({
     },
     /** @throws ORDER_NOT_FOUND */
     status: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"order.status">) {
         const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
       },
     },
+    /** What there is to pay. @throws ORDER_NOT_FOUND also when it is somebody else's */
+    bill: {
+      callers: ["saga"],
+      params: { $$strict: true, orderId: uuid, customerId: viewer },
+      async handler(ctx: ActionContext<"order.bill">) {
+        const bill = await this.bill(ctx.params);
+        if (!bill) throw new NotFoundError("order", ctx.params.orderId);
+        return bill;
+      },
+    },
     /** Newest first; `from` and `to` are ISO 8601 times of creation. @throws CURSOR_INVALID */
     list: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: viewer,

@@ -42,7 +42,7 @@ export function createStaleDrafts(
       for (let from = 0; from < asked.length; from += ASK_MAX) {
         const chunk = asked.slice(from, from + ASK_MAX);
         const sagaIds = [...new Set(chunk.map(([, sagaId]) => sagaId))];
-        const live = new Set((await callAction(broker, "saga.live", { sagaIds })).live);
+        const live = new Set((await callAction(broker, "saga.live", { sagaIds }, { caller: "order" })).live);
         const dead = chunk.flatMap(([orderId, sagaId]) => (live.has(sagaId) ? [] : [orderId]));
         await abandon(context, dead);
         for (const orderId of dead) watched.delete(orderId);

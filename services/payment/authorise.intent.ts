@@ -50,7 +50,7 @@ export function intendToAuthorise(
     }
     insertPayments(tx, payments, context.provider, context.holdSeconds);
     insertAttempts(tx, attempts);
-    for (const [gid, asked] of await resumed(tx, "try", verdicts)) steps.set(gid, resume(asked));
+    for (const [gid, asked] of await resumed(tx, "try", verdicts)) steps.set(gid, resume("try", asked));
     return { verdicts, steps };
   });
 }

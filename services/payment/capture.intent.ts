@@ -62,7 +62,8 @@ export function intendToCapture(
       "capture",
     );
     insertAttempts(tx, attempts);
-    for (const [gid, asked] of await resumed(tx, "confirm", verdicts)) steps.set(gid, resume(asked));
+    for (const [gid, asked] of await resumed(tx, "confirm", verdicts))
+      steps.set(gid, resume("confirm", asked));
     return { verdicts, steps };
   });
 }

@@ -8,9 +8,10 @@ import type { PaymentContext } from "./settlement.ts";
 
 /**
  * The first half of each TCC operation: barrier row, intent and attempt commit, before the provider is asked.
- * The barrier's reply comes with the outcome, in a later transaction; a repetition that finds no reply yet goes
- * on with the attempt that is there. That is why the mixin's `participate`, which answers in the transaction it
- * runs in, does not fit here, and the barrier's store is used itself.
+ * The reply comes with the outcome, in a later transaction, and the attempt keeps it: a repetition is answered from
+ * the attempt that is there, or goes on with it. That is why the mixin's `participate`, which answers in the
+ * transaction it runs in, does not fit here, and the barrier's store is used itself. The barrier's row is not written
+ * again for the reply: two updates a payment less.
  */
 
 export interface Traced<Params> {
@@ -91,6 +92,21 @@ export async function resumed(
   return latestAttempts(tx, open, OPERATION[op]);
 }
 
-export function resume({ payment, attempt }: Asked): Step {
-  return { request: requestOf(payment, attempt), askedBefore: true };
+/** The answer that its attempt has had, or the question once more. */
+export function resume(op: TccOp, asked: Asked): Step {
+  const reply = replyOf(op, asked);
+  return reply ? { reply } : { request: requestOf(asked.payment, asked.attempt), askedBefore: true };
+}
+
+/** What a finished operation is answered; undefined while it is open, and where it may come again. */
+function replyOf(op: TccOp, { attempt, payment }: Asked): StoredReply | undefined {
+  const { id: paymentId, status } = payment;
+  const succeeded = attempt.status === "succeeded";
+  if (op === "confirm" && attempt.operation === "capture" && succeeded)
+    return { paymentId, status: "captured" };
+  if (op === "cancel" && attempt.operation === "void" && succeeded) return { paymentId, status };
+  if (op !== "try" || attempt.operation !== "authorise" || payment.intent === "void") return undefined;
+  if (succeeded) return { paymentId, status: "reserved" };
+  if (attempt.status !== "declined") return undefined;
+  return { paymentId, status: "failed", errorCode: attempt.errorCode ?? "DECLINED" };
 }

@@ -61,11 +61,8 @@ export default defineService<PaymentVars>()({
     openProvider(): Provider {
       return openProvider(config(), {
         deliver: async (body, headers) => {
-          await callAction(this.broker, "payment.webhook", {
-            provider: "simulator",
-            body,
-            headers: { ...headers },
-          });
+          const callback = { provider: "simulator", body, headers: { ...headers } };
+          await callAction(this.broker, "payment.webhook", callback, { caller: "payment" });
         },
         onError: (err) => log(this.logger, {}).warn("a callback will be repeated", { err }),
       });
@@ -141,6 +138,7 @@ export default defineService<PaymentVars>()({
   actions: {
     /** Authorises. @throws PAYMENT_DECLINED, PAYMENT_UNKNOWN, PAYMENT_ALREADY_CAPTURED, TCC_HANGING */
     try: {
+      callers: ["saga", "gateway"],
       params: {
         $$strict: true,
         gid: uuid,
@@ -156,6 +154,7 @@ export default defineService<PaymentVars>()({
     },
     /** Captures. @throws PAYMENT_DECLINED, PAYMENT_UNKNOWN, TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED, … */
     confirm: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid },
       handler(ctx: ActionContext<"payment.confirm">) {
         return this.commands.confirm(traced(ctx));
@@ -163,6 +162,7 @@ export default defineService<PaymentVars>()({
     },
     /** Voids. @throws TCC_CANCEL_AFTER_CONFIRM, PAYMENT_UNKNOWN, PAYMENT_VOID_REFUSED */
     cancel: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid },
       handler(ctx: ActionContext<"payment.cancel">) {
         return this.commands.cancel(traced(ctx));
@@ -170,6 +170,7 @@ export default defineService<PaymentVars>()({
     },
     /** Promises a refund, of all that is left or a part. @throws PAYMENT_NOT_FOUND, PAYMENT_NOT_CAPTURED, REFUND_EXCEEDS_CAPTURED */
     refund: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         paymentId: uuid,
@@ -187,6 +188,7 @@ export default defineService<PaymentVars>()({
     },
     /** @throws PAYMENT_NOT_FOUND also when it is another customer's */
     get: {
+      callers: ["gateway"],
       params: { $$strict: true, paymentId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"payment.get">) {
         const [payment] = await this.find(ctx.params);
@@ -196,6 +198,7 @@ export default defineService<PaymentVars>()({
     },
     /** All payments of an order, the oldest first. */
     byOrder: {
+      callers: ["gateway"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"payment.byOrder">) {
         return { items: await this.find(ctx.params) };
@@ -203,6 +206,7 @@ export default defineService<PaymentVars>()({
     },
     /** Answers after the commit. @throws WEBHOOK_SIGNATURE_INVALID, WEBHOOK_TOO_OLD, WEBHOOK_MALFORMED, WEBHOOK_AMOUNT_MISMATCH */
     webhook: {
+      callers: ["gateway", "payment"],
       params: {
         $$strict: true,
         provider: text,

@@ -4,8 +4,8 @@ import type { Tx } from "../../lib/database.ts";
 import type { EventData } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
-import { leaveBarrier, storeReplies, type TccOp } from "../../mixins/tcc-barrier.store.ts";
-import { BRANCH, type StoredReply } from "./branch.ts";
+import { leaveBarrier } from "../../mixins/tcc-barrier.store.ts";
+import { BRANCH } from "./branch.ts";
 import { type LedgerEntry, postingOf } from "./ledger.ts";
 import { type Asked, type Attempt, insertAttempts, type NewAttempt, type Payment } from "./payment.store.ts";
 import { type Settlement, settle } from "./payment.ts";
@@ -165,23 +165,15 @@ export class Books {
     postEntries(tx, this.entries);
     endRefunds(tx, this.refunds);
     insertAttempts(tx, this.newAttempts);
-    const finished = [...this.attempts.values()].flatMap((attempt) => {
-      const row = this.asked.get(attempt.id);
-      return row ? [{ attempt, payment: this.payments.get(attempt.paymentId) ?? row.payment }] : [];
-    });
-    for (const op of ["try", "confirm", "cancel"] as const) {
-      const replies = finished.flatMap((one) => replyOf(op, one) ?? []);
-      storeReplies(tx, BRANCH, op, replies);
-    }
     // A refused capture must not stand in the way of the cancel that follows it.
-    const refused = finished.filter(
-      ({ attempt }) => attempt.operation === "capture" && attempt.status === "declined",
+    const refused = [...this.attempts.values()].filter(
+      ({ operation, status }) => operation === "capture" && status === "declined",
     );
     leaveBarrier(
       tx,
       BRANCH,
       "confirm",
-      refused.map(({ payment }) => payment.gid),
+      refused.flatMap(({ id }) => this.asked.get(id)?.payment.gid ?? []),
     );
   }
 
@@ -194,18 +186,4 @@ export class Books {
       else line.info(`payment ${settlement.effect}`, { ...about, ...(errorCode && { code: errorCode }) });
     }
   }
-}
-
-/** What an operation is answered from now on; undefined while that is open, and where it may come again. */
-function replyOf(op: TccOp, { attempt, payment }: Asked): { gid: string; reply: StoredReply } | undefined {
-  const { gid, id: paymentId, status } = payment;
-  const succeeded = attempt.status === "succeeded";
-  if (op === "confirm" && attempt.operation === "capture" && succeeded)
-    return { gid, reply: { paymentId, status: "captured" } };
-  if (op === "cancel" && attempt.operation === "void" && succeeded)
-    return { gid, reply: { paymentId, status } };
-  if (op !== "try" || attempt.operation !== "authorise" || payment.intent === "void") return undefined;
-  if (succeeded) return { gid, reply: { paymentId, status: "reserved" } };
-  if (attempt.status !== "declined") return undefined;
-  return { gid, reply: { paymentId, status: "failed", errorCode: attempt.errorCode ?? "DECLINED" } };
 }

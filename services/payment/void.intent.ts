@@ -29,7 +29,7 @@ export function intendToVoid(context: IntentContext, items: readonly Decided[]):
       const payment = payments.get(gid);
       const asked = before.get(gid);
       const isOpen = verdict?.kind === "repeated" && verdict.reply === null;
-      if (asked && asked.attempt.status !== "declined") steps.set(gid, resume(asked));
+      if (asked && asked.attempt.status !== "declined") steps.set(gid, resume("cancel", asked));
       else if (verdict?.kind === "empty" || verdict?.kind === "run" || isOpen) {
         if (payment?.intent === "capture") {
           steps.set(gid, new TccCancelRefusedError(gid, BRANCH));

@@ -8,8 +8,8 @@ const FIND = statement(
   "psp_event_attempts",
   `select coalesce(
             (select a.id from payment_attempts a where a.id = t.attempt_id),
-            (select a.id from payments p join payment_attempts a on a.payment_id = p.id
-             where p.authorisation_id = t.authorisation_id and a.operation = t.operation
+            (select a.id from payment_attempts first join payment_attempts a on a.payment_id = first.payment_id
+             where first.id = t.authorisation_id and a.operation = t.operation
              order by a.id desc limit 1)) as id
    from unnest($1::uuid[], $2::uuid[], $3::text[]) with ordinality as t(attempt_id, authorisation_id, operation, place)
    order by t.place`,

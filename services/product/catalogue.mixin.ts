@@ -42,6 +42,7 @@ export const catalogue = () =>
     actions: {
       /** @throws SKU_TAKEN, IDEMPOTENCY_KEY_REUSED */
       create: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           sku: { type: "string", min: 1, max: 64 },
@@ -60,6 +61,7 @@ export const catalogue = () =>
       },
       /** Stock is counted, received or returned. @throws PRODUCT_NOT_FOUND, STOCK_OUT_OF_RANGE, IDEMPOTENCY_KEY_REUSED */
       adjust: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           productId: uuid,
@@ -76,6 +78,7 @@ export const catalogue = () =>
       },
       /** Products with at most `threshold` available, in the order they were created. @throws CURSOR_INVALID */
       lowStock: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           threshold: { type: "number", integer: true, min: 0, max: UNITS_MAX },

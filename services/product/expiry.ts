@@ -76,7 +76,12 @@ export async function settleOverdueHolds(
 
 async function hasEndedWithoutUs(broker: ServiceBroker, gid: string): Promise<boolean> {
   try {
-    const { state } = await callAction(broker, "saga.transaction", { transactionId: gid });
+    const { state } = await callAction(
+      broker,
+      "saga.transaction",
+      { transactionId: gid },
+      { caller: "product" },
+    );
     return state === "CANCELLED";
   } catch (error) {
     // Held over REST by an outside coordinator, of which we know nothing: its time is up. Anything else may pass.

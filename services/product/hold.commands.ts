@@ -5,8 +5,8 @@ import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { endHolds, type HeldHead, type Hold, lockHeads, takeHolds } from "./hold.store.ts";
-import { giveBackStock, lockStock, sellStock, takeStock } from "./product.store.ts";
-import { insertLines, moveLines, openHeads, type ReservedLine } from "./reservation.store.ts";
+import { giveBackStock, lockProducts, lockStock, sellStock, takeStock } from "./product.store.ts";
+import { insertLines, moveLines, openHeads, type ReservedLine, sendLines } from "./reservation.store.ts";
 import { allocate, quantities } from "./reservation.ts";
 import { releaseStock } from "./stock.commands.ts";
 
@@ -24,32 +24,39 @@ export interface HoldAnswer {
   readonly status: string;
 }
 
+/** What each operation answers when it has had its effect. */
+export const HOLD_ANSWERS = { try: "HELD", confirm: "CONFIRMED", cancel: "CANCELLED" } as const;
+
 type Answers = Map<string, HoldAnswer | Error>;
 type Enqueue = (tx: Tx, events: readonly NewEvent[]) => void;
 
 /** A reservation that goes on after a failed payment is there for at least this long. */
 const GRACE_SECONDS = 120;
 
+/** `lockedBefore`: the heads of all these orders, where their lock is on its way already. */
 export async function applyHolds(
   tx: Tx,
   op: TccOp,
   requests: readonly HoldRequest[],
   enqueueEvents: Enqueue,
   ttlSeconds: number,
+  lockedBefore?: Promise<ReadonlyMap<string, HeldHead>>,
 ): Promise<readonly (HoldAnswer | Error)[]> {
   const first = new Map<string, HoldRequest>();
   for (const request of requests) if (!first.has(request.orderId)) first.set(request.orderId, request);
   const chosen = [...first.values()];
-  const heads = await lockHeads(tx, [...first.keys()].sort());
+  const heads = await (lockedBefore ?? lockHeads(tx, [...first.keys()].sort()));
   const answers: Answers = new Map();
   if (op === "try") await tryHolds(tx, chosen, heads, answers, ttlSeconds);
   else await finishHolds(tx, op, chosen, heads, answers, enqueueEvents);
   return requests.map((request) => {
-    const conflict = new StateConflictError("The reservation is held by another transaction.", "STOCK_HELD", {
-      orderId: request.orderId,
-    });
-    return first.get(request.orderId) === request ? (answers.get(request.gid) ?? conflict) : conflict;
+    const isFirst = first.get(request.orderId) === request;
+    return (isFirst ? answers.get(request.gid) : undefined) ?? heldByAnother(request);
   });
+}
+
+function heldByAnother({ orderId }: HoldRequest): StateConflictError {
+  return new StateConflictError("The reservation is held by another transaction.", "STOCK_HELD", { orderId });
 }
 
 async function tryHolds(
@@ -62,7 +69,7 @@ async function tryHolds(
   const reserved = requests.filter(({ orderId }) => heads.get(orderId)?.status === "RESERVED");
   const missing = requests.filter(({ orderId, items }) => !heads.has(orderId) && items !== undefined);
   const made = await reserveAndHold(tx, missing, answers, ttlSeconds);
-  await moveLines(
+  sendLines(
     tx,
     reserved.map(({ orderId }) => orderId),
     "RESERVED",
@@ -73,7 +80,7 @@ async function tryHolds(
     ...made.map(({ orderId, gid }) => ({ orderId, gid, made: true })),
   ];
   takeHolds(tx, holds);
-  for (const { orderId, gid } of holds) answers.set(gid, { orderId, status: "HELD" });
+  for (const { orderId, gid } of holds) answers.set(gid, { orderId, status: HOLD_ANSWERS.try });
   for (const { orderId, gid } of requests) {
     if (answers.has(gid)) continue;
     const status = heads.get(orderId)?.status ?? "NONE";
@@ -123,7 +130,7 @@ async function reserveAndHold(
       })),
     ),
   );
-  await moveLines(
+  sendLines(
     tx,
     chosen.map(({ orderId }) => orderId),
     "RESERVED",
@@ -150,19 +157,20 @@ async function finishHolds(
   const toSell = op === "confirm" ? all : [];
   const toRelease = op === "cancel" ? ordersWhere(true) : [];
   const toKeep = op === "cancel" ? ordersWhere(false) : [];
-  const sold = await moveLines(tx, toSell, "HELD", "CONFIRMED");
-  const released = await moveLines(tx, toRelease, "HELD", "RELEASED");
-  await moveLines(tx, toKeep, "HELD", "RESERVED");
-  if (sold.length + released.length > 0) {
-    await lockStock(tx, [...quantities([...sold, ...released]).keys()]);
-    sellStock(tx, quantities(sold));
-    giveBackStock(tx, quantities(released));
-  }
-  const versions = new Map([
-    ...(await endHolds(tx, toSell, "CONFIRMED", GRACE_SECONDS)),
-    ...(await endHolds(tx, toRelease, "RELEASED", GRACE_SECONDS)),
+  sendLines(tx, toKeep, "HELD", "RESERVED");
+  const [sold, released] = await Promise.all([
+    moveLines(tx, toSell, "HELD", "CONFIRMED"),
+    moveLines(tx, toRelease, "HELD", "RELEASED"),
   ]);
-  await endHolds(tx, toKeep, "RESERVED", GRACE_SECONDS);
+  lockProducts(tx, [...quantities([...sold, ...released]).keys()]);
+  sellStock(tx, quantities(sold));
+  giveBackStock(tx, quantities(released));
+  endHolds(tx, toSell, "CONFIRMED", GRACE_SECONDS);
+  endHolds(tx, toRelease, "RELEASED", GRACE_SECONDS);
+  endHolds(tx, toKeep, "RESERVED", GRACE_SECONDS);
+  const versions = new Map(
+    [...toSell, ...toRelease].map((orderId) => [orderId, (heads.get(orderId)?.eventVersion ?? 0) + 1]),
+  );
   // Their orders were cancelled meanwhile: they are told after what the hold itself has to tell.
   const postponed = held.flatMap(({ orderId }) => heads.get(orderId)?.releaseAsked ?? []);
   const events = [
@@ -170,8 +178,7 @@ async function finishHolds(
     ...(postponed.length > 0 ? await releaseStock(tx, postponed) : []),
   ];
   if (events.length > 0) enqueueEvents(tx, events);
-  const status = op === "confirm" ? "CONFIRMED" : "CANCELLED";
-  for (const { orderId, gid } of held) answers.set(gid, { orderId, status });
+  for (const { orderId, gid } of held) answers.set(gid, { orderId, status: HOLD_ANSWERS[op] });
 }
 
 function eventOf(

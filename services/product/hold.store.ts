@@ -8,6 +8,8 @@ import type { Command } from "./stock.commands.ts";
 export interface HeldHead {
   readonly orderId: string;
   readonly status: HeadStatus;
+  /** Version of the last event that told of it. */
+  readonly eventVersion: number;
   readonly heldBy: string | null;
   readonly madeByHold: boolean;
   /** Came while it was held, and waits for the hold's end. */
@@ -16,7 +18,7 @@ export interface HeldHead {
 
 const LOCK = statement(
   "hold_lock",
-  `select order_id as "orderId", status, held_by as "heldBy", made_by_hold as "madeByHold",
+  `select order_id as "orderId", status, event_version as "eventVersion", held_by as "heldBy", made_by_hold as "madeByHold",
      release_asked as "releaseAsked"
    from order_reservations where order_id = any($1) order by order_id for update`,
 );
@@ -58,26 +60,19 @@ const END = statement(
      expires_at = case when $2 = 'RESERVED' then
        (select greatest(min(l.expires_at), now() + $4 * interval '1 second') from stock_reservations l
         where l.order_id = h.order_id) end
-   where h.order_id = any($1)
-   returning h.order_id, h.event_version`,
+   where h.order_id = any($1)`,
 );
 
-/** Ends holds; answers each order's event version. A reservation that goes on has at least `graceSeconds` left. */
-export async function endHolds(
+/** Ends holds, of heads that are locked; their event version rises by one, but for a reservation that goes on: that has at least `graceSeconds` left. */
+export function endHolds(
   tx: Tx,
   orderIds: readonly string[],
   status: "CONFIRMED" | "RESERVED" | "RELEASED",
   graceSeconds: number,
-): Promise<ReadonlyMap<string, number>> {
-  if (orderIds.length === 0) return new Map();
+): void {
+  if (orderIds.length === 0) return;
   const told = status === "RESERVED" ? 0 : 1;
-  const rows = await tx.query<{ order_id: string; event_version: number }>(END, [
-    orderIds,
-    status,
-    told,
-    graceSeconds,
-  ]);
-  return new Map(rows.map((row) => [row.order_id, row.event_version]));
+  tx.send(END, [orderIds, status, told, graceSeconds]);
 }
 
 const POSTPONE = statement(

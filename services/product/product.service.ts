@@ -20,7 +20,8 @@ import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { catalogue } from "./catalogue.mixin.ts";
 import { expireReservations, settleOverdueHolds } from "./expiry.ts";
-import { applyHolds, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
+import { applyHolds, HOLD_ANSWERS, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
+import { lockHeads } from "./hold.store.ts";
 import { defineProductModel, type ProductModel } from "./product.model.ts";
 import { findProducts } from "./product.store.ts";
 import { quoteOf } from "./product.ts";
@@ -75,15 +76,23 @@ export default defineService<ProductVars>()({
       });
     },
     async holdAll(op: TccOp, requests: readonly HoldRequest[]): Promise<(HoldAnswer | Error)[]> {
-      return this.transaction((tx) =>
-        this.participate(
+      const ttlSeconds = config().RESERVATION_TTL_SECONDS;
+      return this.transaction((tx) => {
+        // In the round trip of the barrier's rows, after them. A cancel has more rows to enter first.
+        let heads: ReturnType<typeof lockHeads> | undefined;
+        const answers = this.participate(
           tx,
           op,
           requests,
-          (first) => applyHolds(tx, op, first, this.enqueueEvents, config().RESERVATION_TTL_SECONDS),
-          ({ orderId }): HoldAnswer => ({ orderId, status: "CANCELLED" }),
-        ),
-      );
+          (first) => applyHolds(tx, op, first, this.enqueueEvents, ttlSeconds, heads),
+          ({ orderId }): HoldAnswer => ({ orderId, status: HOLD_ANSWERS.cancel }),
+          ({ orderId }): HoldAnswer => ({ orderId, status: HOLD_ANSWERS[op] }),
+        );
+        if (op !== "cancel")
+          heads = lockHeads(tx, [...new Set(requests.map(({ orderId }) => orderId))].sort());
+        heads?.catch(() => undefined);
+        return answers;
+      });
     },
     async expireReservations(): Promise<boolean> {
       const context = { broker: this.broker, database: this.database, enqueueEvents: this.enqueueEvents };
@@ -133,6 +142,7 @@ export default defineService<ProductVars>()({
   actions: {
     /** Holds the order's reservation, or makes one of `items`. @throws STOCK_NOT_RESERVED, STOCK_HELD, OUT_OF_STOCK, TCC_HANGING */
     stockTry: {
+      callers: ["saga", "gateway"],
       params: {
         $$strict: true,
         gid: uuid,
@@ -146,6 +156,7 @@ export default defineService<ProductVars>()({
     },
     /** What is held is sold. @throws TCC_CONFIRM_AFTER_CANCEL, TCC_NOT_TRIED */
     stockConfirm: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"product.stockConfirm">) {
         return this.hold.confirm(holdRequest(ctx));
@@ -153,6 +164,7 @@ export default defineService<ProductVars>()({
     },
     /** What is held is reserved as before, or free. @throws TCC_CANCEL_AFTER_CONFIRM */
     stockCancel: {
+      callers: ["saga", "gateway"],
       params: { $$strict: true, gid: uuid, orderId: uuid },
       handler(ctx: ActionContext<"product.stockCancel">) {
         return this.hold.cancel(holdRequest(ctx));
@@ -160,6 +172,7 @@ export default defineService<ProductVars>()({
     },
     /** Prices of a basket now. @throws PRODUCT_NOT_FOUND, CURRENCY_MISMATCH, TOTAL_TOO_LARGE */
     quote: {
+      callers: ["saga"],
       params: { $$strict: true, items: lines },
       handler(ctx: ActionContext<"product.quote">) {
         return this.quote(ctx.params.items);
@@ -167,6 +180,7 @@ export default defineService<ProductVars>()({
     },
     /** @throws PRODUCT_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: { $$strict: true, productId: uuid },
       async handler(ctx: ActionContext<"product.get">) {
         const product = await this.find(ctx.params.productId);
@@ -176,6 +190,7 @@ export default defineService<ProductVars>()({
     },
     /** In the order they were created. @throws CURSOR_INVALID */
     list: {
+      callers: ["gateway"],
       params: { $$strict: true, limit, cursor },
       async handler(ctx: ActionContext<"product.list">) {
         const { limit: size = PAGE_SIZE, cursor: after } = ctx.params;

@@ -43,6 +43,11 @@ export async function lockStock(tx: Tx, productIds: readonly string[]): Promise<
   return new Map(rows.map(({ id, available }) => [id, available]));
 }
 
+/** Locks them where nobody needs to know what they have. */
+export function lockProducts(tx: Tx, productIds: readonly string[]): void {
+  if (productIds.length > 0) tx.send(LOCK, [[...productIds].sort()]);
+}
+
 // The allocation was made under the row locks; the condition stands guard all the same, so that no mistake
 // in it could ever oversell.
 const TAKE = statement(

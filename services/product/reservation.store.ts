@@ -117,3 +117,8 @@ export async function moveLines(
   ]);
   return rows.map((row) => ({ orderId: row.order_id, productId: row.product_id, quantity: row.quantity }));
 }
+
+/** The same where nobody needs to know which. */
+export function sendLines(tx: Tx, orderIds: readonly string[], from: LineStatus, to: LineStatus): void {
+  if (orderIds.length > 0) tx.send(SET_LINES, [orderIds, from, to]);
+}

@@ -5,10 +5,10 @@ import type { Database } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { TOPICS } from "../../lib/events.ts";
+import { pageBy, seekOf } from "../../lib/page.ts";
 import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
 import { insertLetters, listLetters } from "./dead-letters.store.ts";
 import { readLetter } from "./dead-letters.ts";
-import { pageBy, seekOf } from "./operations.mixin.ts";
 import { LETTERS_MAX, redriveLetters } from "./redrive.ts";
 
 interface DeadLetterVars {
@@ -26,6 +26,7 @@ export const deadLetters = () =>
     actions: {
       /** Newest first. @throws CURSOR_INVALID */
       deadLetters: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           status: { type: "enum", values: ["OPEN", "REDRIVEN"], optional: true },
@@ -41,6 +42,7 @@ export const deadLetters = () =>
       },
       /** To deliver a letter twice is harmless: its group processes it once. @throws IDEMPOTENCY_KEY_REUSED */
       redrive: {
+        callers: ["gateway"],
         params: {
           $$strict: true,
           letterIds: { type: "array", items: uuid, min: 1, max: LETTERS_MAX, unique: true, optional: true },

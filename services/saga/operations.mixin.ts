@@ -4,25 +4,15 @@ import type { SagaInstance } from "../../engine/saga-instance.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
 import type { Operation } from "../../lib/actions.ts";
 import { config } from "../../lib/config.ts";
-import type { IdempotencyClaim, IdempotentAnswer, OperationDone, Page } from "../../lib/contracts.ts";
+import type { IdempotencyClaim, IdempotentAnswer, OperationDone } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { NotFoundError, RequestInProgressError, StateConflictError } from "../../lib/errors.ts";
-import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
-import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
+import { actor, claimRules, deedReason, uuid } from "../../lib/params.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
-import {
-  listDeeds,
-  listSagas,
-  listTransactions,
-  type OperatorDeed,
-  recordDeed,
-  type Seek,
-} from "./operations.store.ts";
+import { type OperatorDeed, recordDeed } from "./operations.store.ts";
 import { findSagas } from "./saga.store.ts";
-import { sagaView } from "./saga.view.ts";
 import { findTransactions } from "./tcc.store.ts";
-import { transactionView } from "./tcc.view.ts";
 
 interface OperationsVars {
   database: Database;
@@ -40,17 +30,7 @@ const operation = {
   idempotency: { ...claimRules, optional: true },
 } as const;
 
-const text = { type: "string", min: 1, max: 100, optional: true } as const;
-const instances = {
-  $$strict: true,
-  state: text,
-  type: text,
-  stuck: { type: "boolean", optional: true },
-  limit,
-  cursor,
-} as const;
-
-/** What operators see of sagas and transactions, and do to what is stuck: each deed with its actor and reason in the trail. */
+/** What operators do to sagas and transactions that are stuck: each deed with its actor and reason in the trail. */
 export const sagaOperations = () =>
   defineMixin<OperationsVars>()({
     methods: {
@@ -91,6 +71,7 @@ export const sagaOperations = () =>
     actions: {
       /** Tries the step in hand again at once. */
       retry: {
+        callers: ["gateway"],
         params: operation,
         handler(ctx: ActionContext<"saga.retry">) {
           return this.operate("retry", ctx.params);
@@ -98,6 +79,7 @@ export const sagaOperations = () =>
       },
       /** Takes the step in hand for done; what it should have done is the operator's to see to. */
       skip: {
+        callers: ["gateway"],
         params: operation,
         handler(ctx: ActionContext<"saga.skip">) {
           return this.operate("skip", ctx.params);
@@ -105,6 +87,7 @@ export const sagaOperations = () =>
       },
       /** Undoes a saga that has not reached its pivot. */
       compensate: {
+        callers: ["gateway"],
         params: operation,
         handler(ctx: ActionContext<"saga.compensate">) {
           return this.operate("compensate", ctx.params);
@@ -112,59 +95,11 @@ export const sagaOperations = () =>
       },
       /** Cancels a transaction that is not decided, or ends a cancellation that cannot end by itself. */
       forceCancel: {
+        callers: ["gateway"],
         params: operation,
         handler(ctx: ActionContext<"saga.forceCancel">) {
           return this.operate("force-cancel", ctx.params);
         },
       },
-      /** Sagas, newest first. @throws CURSOR_INVALID */
-      list: {
-        params: instances,
-        async handler(ctx: ActionContext<"saga.list">) {
-          const found = await listSagas(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, sagaView);
-        },
-      },
-      /** Transactions, newest first. @throws CURSOR_INVALID */
-      transactions: {
-        params: instances,
-        async handler(ctx: ActionContext<"saga.transactions">) {
-          const found = await listTransactions(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, transactionView);
-        },
-      },
-      /** What operators did, newest first. @throws CURSOR_INVALID */
-      deeds: {
-        params: {
-          $$strict: true,
-          actor: text,
-          action: text,
-          targetId: { ...uuid, optional: true },
-          limit,
-          cursor,
-        },
-        async handler(ctx: ActionContext<"saga.deeds">) {
-          const found = await listDeeds(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, ({ id, ...deed }) => ({ actionId: id, ...deed }));
-        },
-      },
     },
   });
-
-interface Paging {
-  readonly limit?: number;
-  readonly cursor?: string;
-}
-
-export function seekOf({ limit: size = PAGE_SIZE, cursor: after }: Paging): Seek {
-  return { rows: size + 1, ...(after && { before: readCursor(after) }) };
-}
-
-export function pageBy<Row extends { id: string }, View>(
-  found: readonly Row[],
-  { limit: size = PAGE_SIZE }: Paging,
-  view: (row: Row) => View,
-): Page<View> {
-  const { rows, nextCursor } = pageOf(found, size);
-  return { items: rows.map(view), ...(nextCursor && { nextCursor }) };
-}

@@ -24,7 +24,7 @@ export async function callParticipant(
     if (faults.armed) await passPoint(`call.${effect.action}.before-send`);
     const meta = { correlationId: instance.correlationId, sagaId: instance.id };
     const result = await asWork(effect.action, () =>
-      broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta }),
+      broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta, caller: "saga" }),
     );
     if (faults.armed) await passPoint(`call.${effect.action}.after-reply`);
     return { ok: true, result };

@@ -1,4 +1,4 @@
-import type { IdempotencyClaim, OrderView } from "../../lib/contracts.ts";
+import type { IdempotencyClaim, OrderBill } from "../../lib/contracts.ts";
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { StateConflictError } from "../../lib/errors.ts";
 import { findRecords } from "../../mixins/idempotency.store.ts";
@@ -9,7 +9,7 @@ import { findRecords } from "../../mixins/idempotency.store.ts";
  */
 export async function assertPayable(
   database: Database,
-  { orderId, status }: OrderView,
+  { orderId, status }: OrderBill,
   claim: IdempotencyClaim,
 ): Promise<void> {
   if (status === "created") return;

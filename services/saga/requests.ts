@@ -7,6 +7,7 @@ import type {
   CancelOrderParams,
   CreateOrderAnswer,
   CreateOrderParams,
+  OrderBill,
   OrderView,
   PayOrderAnswer,
   PayOrderParams,
@@ -63,7 +64,7 @@ export function sagaAnswer(sagaId: string) {
 export function payOrderRequest(
   protocol: TccProtocol,
   params: PayOrderParams,
-  order: OrderView,
+  order: OrderBill,
   correlationId: string,
 ): StartRequest<TccInstance> {
   const { idempotency: claim, orderId, paymentMethod } = params;

@@ -23,6 +23,7 @@ import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
+import { operationLists } from "./operation-lists.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
@@ -53,6 +54,7 @@ export default defineService<SagaVars>()({
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
     deadLetters(),
+    operationLists(),
     sagaOperations(),
     tccCoordinator(),
     idempotency(),
@@ -137,6 +139,7 @@ export default defineService<SagaVars>()({
      * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
      */
     createOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         customerId: uuid,
@@ -157,6 +160,7 @@ export default defineService<SagaVars>()({
      * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT (paying: ask again), IDEMPOTENCY_KEY_REUSED
      */
     cancelOrder: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         orderId: uuid,
@@ -179,6 +183,7 @@ export default defineService<SagaVars>()({
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */
     get: {
+      callers: ["gateway"],
       params: {
         $$strict: true,
         sagaId: uuid,
@@ -197,6 +202,7 @@ export default defineService<SagaVars>()({
     },
     /** Those of these sagas that have not ended. */
     live: {
+      callers: ["order"],
       params: { $$strict: true, sagaIds: { type: "array", max: 1_000, items: uuid } },
       async handler(ctx: ActionContext<"saga.live">) {
         const sagas = await findSagas(this.database, ctx.params.sagaIds);
@@ -205,6 +211,7 @@ export default defineService<SagaVars>()({
     },
     /** The order as its saga knows it. @throws ORDER_NOT_FOUND */
     order: {
+      callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"saga.order">) {
         const { orderId, customerId } = ctx.params;

@@ -115,10 +115,11 @@ export const tccCoordinator = () =>
        * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT it is not created, IDEMPOTENCY_KEY_REUSED
        */
       payOrder: {
+        callers: ["gateway"],
         params: PAY_PARAMS,
         async handler(ctx: ActionContext<"saga.payOrder">): Promise<IdempotentAnswer<PayOrderAnswer>> {
           const { orderId, customerId, idempotency } = ctx.params;
-          const order = await callAction(ctx, "order.get", { orderId, ...(customerId && { customerId }) });
+          const order = await callAction(ctx, "order.bill", { orderId, ...(customerId && { customerId }) });
           await assertPayable(this.database, order, idempotency);
           const correlationId = ctx.meta.correlationId ?? ctx.id;
           return this.acceptPayment(payOrderRequest(this.tccProtocol, ctx.params, order, correlationId));
@@ -126,6 +127,7 @@ export const tccCoordinator = () =>
       },
       /** With `waitMs` it answers when the transaction has ended, at the latest after that time. @throws TRANSACTION_NOT_FOUND */
       transaction: {
+        callers: ["gateway", "product"],
         params: TRANSACTION_PARAMS,
         async handler(ctx: ActionContext<"saga.transaction">) {
           const { transactionId: id, customerId, waitMs = 0 } = ctx.params;

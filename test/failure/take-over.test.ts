@@ -65,6 +65,7 @@ function startReplica({ demo, dataDir }: System): ChildProcess {
     TRANSPORTER: demo.natsUrl,
     DATA_DIR: dataDir,
     DEMO: "true",
+    CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
     SERVICES: "saga",
     NODE_ID: "saga-replica",
     INTERNAL_PORT: "0",

@@ -47,6 +47,7 @@ const participant = defineService()({
   },
   actions: {
     operate: {
+      callers: [],
       handler(ctx: Context<{ batches: readonly Batch[] }>): Promise<Answer[][]> {
         return this.transaction(async (tx) => {
           const answers: Answer[][] = [];

@@ -135,6 +135,35 @@ export function poisonMessages(shared: () => Shared): void {
     },
     120_000,
   );
+
+  test("that is nearly as large as the bus takes becomes a dead letter, which says that it was cut", async () => {
+    const { system, probe } = shared();
+    const { topic, group } = commands;
+    // A megabyte of characters of two halves each: the cut goes through the middle of one.
+    const value = `x${"\u{1F600}".repeat(250_000)}`;
+    const note = "n".repeat(2_000);
+    const headers = { "event-type": "RESERVE_STOCK", note };
+    const record = await probe.publish({ topic: topic.name, partition: 0, key: "large", value, headers });
+    await taken(probe, group, record);
+    const letter = await until(
+      "it is a dead letter",
+      async () =>
+        (await probe.records(TOPICS.deadLetters.name))
+          .map(letterOf)
+          .find((one) => one.source === group && placeIn(one) === placeIn(record)),
+      { timeoutMs: 60_000 },
+    );
+    expect(letter).toMatchObject({
+      key: "large",
+      value: value.slice(0, 1_024).toWellFormed(),
+      headers: { "event-type": "RESERVE_STOCK" },
+      truncated: { valueBytes: 1_000_001, headers: 2 },
+      attempts: 1,
+      error: { type: "EVENT_INVALID" },
+    });
+    const { orderId } = await order(system, [{ productId: system.demo.products.plenty, quantity: 1 }]);
+    await expect(ended(system, orderId, { timeoutMs: 60_000 })).resolves.toMatchObject({ status: "created" });
+  }, 120_000);
 }
 
 function letterOf({ value, headers }: BusRecord) {

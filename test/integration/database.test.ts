@@ -1,4 +1,5 @@
-import { type Database, isTransientDatabaseError, withTransaction } from "../../lib/database.ts";
+import { type Database, withTransaction } from "../../lib/database.ts";
+import { isTransientDatabaseError } from "../../lib/database-errors.ts";
 import { statement } from "../../lib/statement.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";

@@ -54,6 +54,7 @@ const notes = () =>
     },
     actions: {
       write: {
+        callers: [],
         params: { claim: "object", text: "string", crashes: { type: "boolean", optional: true } },
         handler(ctx: Context<Note>) {
           return this.write(ctx.params);

@@ -15,6 +15,7 @@ import { payments } from "./money-payments.suite.ts";
 import { provider } from "./money-provider.suite.ts";
 import { refunds } from "./money-refunds.suite.ts";
 import { revocation } from "./revocation.suite.ts";
+import { strangers } from "./strangers.suite.ts";
 
 export function money(mode: Mode): void {
   // The provider's silence, and the search for holds that are over, take a sixth of their time and say the same.
@@ -52,6 +53,7 @@ export function money(mode: Mode): void {
     describe("access", () => access(shared));
     describe("revocation", () => revocation(shared));
   }
+  if (mode === "stack") describe("on NATS", () => strangers(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();

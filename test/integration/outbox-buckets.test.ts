@@ -95,6 +95,7 @@ test("a relay gives its buckets back when it stops", async () => {
       leaseMs: 900,
       onPublished: () => undefined,
       onFailed: () => undefined,
+      onTopicMissing: () => undefined,
       onError: (error) => errors.push(error),
     });
   const [a, b] = [relayOf("a"), relayOf("b")];

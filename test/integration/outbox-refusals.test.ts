@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
+import { ServiceBroker } from "moleculer";
+import { closeBus } from "../../lib/bus/broker-bus.ts";
 import { type BusMessage, MessageRefusedError } from "../../lib/bus/bus.ts";
 import { withTransaction } from "../../lib/database.ts";
+import { defineService } from "../../lib/define.ts";
+import { readinessOf } from "../../lib/readiness.ts";
+import { database } from "../../mixins/database.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
 import { markPublished, pendingCount, releaseRefused } from "../../mixins/outbox.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
@@ -131,4 +137,77 @@ test("marking an event published lets its aggregate go on in the same statement"
   expect(world.database.counters.statements).toBe(before + 1);
   await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
   await expect(world.deliveries()).resolves.toMatchObject([{ status: "PUBLISHED" }]);
+});
+
+test("a topic that does not exist is an outage of that topic: its events wait, in order and without a retry, others go on", async () => {
+  const [waits, goes] = [randomUUID(), randomUUID()];
+  const topic = `test.${randomUUID()}`;
+  const told: (readonly string[])[] = [];
+  const relay = world.relay({ onTopicMissing: (topics) => told.push(topics) });
+  const arrived: number[] = [];
+  const appendTo = (id: string, where?: string) =>
+    withTransaction(world.database, (tx) => append(tx, id, "", where));
+  for (let round = 0; round < 3; round += 1) {
+    await appendTo(waits, topic);
+    await appendTo(goes);
+  }
+  await until("the others", () => world.firsts(goes).length === 3);
+  await until("noticed", () => relay.missingTopics().length > 0);
+  expect(relay.missingTopics()).toEqual([topic]);
+  expect(told[0]).toEqual([topic]);
+  const waiting = (await world.deliveries()).filter(({ status }) => status === "PENDING");
+  expect(waiting.map(({ retry_count }) => retry_count)).toEqual([0, 0, 0]);
+  expect(waiting[0]).toMatchObject({ error_message: `there is no topic ${topic}` });
+  expect(relay.errors).toEqual([]);
+  await world.bus.ensureTopics([{ name: topic, partitions: 1, retentionMs: 3_600_000 }]);
+  await world.bus.subscribe({
+    group: "late",
+    topics: [topic],
+    batchSizeMax: 100,
+    handler: async (messages) => {
+      arrived.push(...messages.map((message) => eventOf(message).aggregateVersion));
+    },
+  });
+  // One more, in the moment in which the topic is there and its predecessors still wait for their next try.
+  await appendTo(waits, topic);
+  await until("all of it", () => arrived.length >= 4, { timeoutMs: 40_000 });
+  expect([...new Set(arrived)]).toEqual([1, 2, 3, 4]);
+  await drained();
+  expect(relay.missingTopics()).toEqual([]);
+  expect(relay.failed).toEqual([]);
+  await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
+});
+
+test("a service whose topic does not exist is not ready, and says which it is", async () => {
+  // Nobody has created any topic on this bus.
+  process.env.CUSTOMER_DATABASE_URL = world.url;
+  process.env.BUS_DATABASE_URL = (await server.fresh("bus")).url;
+  const broker = new ServiceBroker({ logger: false, middlewares: [closeBus] });
+  const id = randomUUID();
+  const teller = defineService()({
+    name: "teller",
+    mixins: [outbox("teller"), database("customer")],
+    async started() {
+      const data = { orderId: id, customerId: id };
+      const event = {
+        type: "ORDER_COMPLETED",
+        aggregateId: id,
+        aggregateVersion: 1,
+        correlationId: "c",
+        data,
+      } as const;
+      await this.transaction(async (tx) => this.enqueueEvents(tx, [event]));
+    },
+  });
+  broker.createService(teller);
+  await broker.start();
+  try {
+    const { checks } = await until("not ready", async () => {
+      const report = await readinessOf(broker).report();
+      return !report.ready && report;
+    });
+    expect(checks["outbox:teller"]).toEqual({ ok: false, error: "there is no topic oms.orders.events" });
+  } finally {
+    await broker.stop();
+  }
 });

@@ -123,6 +123,7 @@ export async function openWorld(server: TestServer): Promise<OutboxWorld> {
         leaseMs: 900,
         onPublished: () => undefined,
         onFailed: (event) => failed.push(event),
+        onTopicMissing: () => undefined,
         onError: (error) => errors.push(error),
         ...options,
       });

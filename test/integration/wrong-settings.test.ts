@@ -29,6 +29,23 @@ test.each([
   expect(existsSync(dataDir)).toBe(false);
 });
 
+test("a service on NATS without CLUSTER_SECRETS does not start, nor with one that is short or shown", async () => {
+  const env = {
+    DATA_DIR: dataDir,
+    SERVICES: "order",
+    INTERNAL_PORT: "auto",
+    TRANSPORTER: "nats://127.0.0.1:1",
+  };
+  const bare = await runScript(["serve.ts"], env);
+  expect([bare.code, bare.output]).toEqual([2, expect.stringMatching(/^serve: CLUSTER_SECRETS: [^\n]+\n$/)]);
+  const short = await runScript(["serve.ts"], { ...env, CLUSTER_SECRETS: "hunter2" });
+  expect([short.code, short.output]).toEqual([
+    2,
+    expect.stringMatching(/^serve: CLUSTER_SECRETS: [^\n]+\n$/),
+  ]);
+  expect(short.output).not.toContain("hunter2");
+});
+
 test.each(["JWT_KEYS", "DATABASE_URL"])("a service without %s says so in one line", async (missing) => {
   const env = {
     DATA_DIR: dataDir,

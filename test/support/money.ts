@@ -13,6 +13,7 @@ interface Asking {
   readonly key?: string;
 }
 
+const WAIT_SECONDS = 5;
 const endsMsMax = 60_000;
 
 /** A confirmed order that nobody has paid yet. */
@@ -58,7 +59,9 @@ export function orderOf(system: System, orderId: string): Promise<OrderView> {
 }
 
 export function orderIs(system: System, orderId: string, wanted: string): Promise<OrderView> {
-  return reached<OrderView>(system, `/orders/${orderId}`, ({ status }) => status === wanted);
+  // A draft is no end to wait for: with the preference the answer would come when it is none any more, or after 5 s.
+  const waitSeconds = wanted === "draft" ? 0 : WAIT_SECONDS;
+  return reached<OrderView>(system, `/orders/${orderId}`, ({ status }) => status === wanted, waitSeconds);
 }
 
 export async function paymentsOf(system: System, orderId: string): Promise<readonly PaymentView[]> {
@@ -114,12 +117,17 @@ export function refund(
 /** What a refusal is told by; its text is for people. */
 export const refusalOf = ({ status, body }: HttpAnswer) => ({ status, code: body?.code });
 
-async function reached<View>(system: System, path: string, isThere: (view: View) => boolean): Promise<View> {
+async function reached<View>(
+  system: System,
+  path: string,
+  isThere: (view: View) => boolean,
+  waitSeconds = WAIT_SECONDS,
+): Promise<View> {
   let last = "nothing";
   return until(
     `${path} is as expected`,
     async () => {
-      const answer = await system.api(path, { as: "staff", headers: { prefer: "wait=5" } });
+      const answer = await system.api(path, { as: "staff", headers: { prefer: `wait=${waitSeconds}` } });
       last = `${answer.status} ${answer.text}`;
       if (answer.status !== 200) throw new Error(last);
       const view = answer.body as unknown as View;

@@ -1,10 +1,13 @@
 import { type Logger, ServiceBroker } from "moleculer";
 import pino from "pino";
 import { type Config, loadConfig } from "../../lib/config.ts";
+import { defineService } from "../../lib/define.ts";
 import { errorFields, log, pinoOptions } from "../../lib/logging.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 
 const settings = (env: Record<string, string> = {}): Config => loadConfig({ LOG_LEVEL: "fatal", ...env });
+
+const CLUSTER_SECRETS = "a secret of the cluster that is long enough";
 
 test("calls have a deadline, nothing is repeated behind our back, and contexts are waited for", () => {
   expect(brokerOptions(settings({ REQUEST_TIMEOUT_MS: "1234", SHUTDOWN_TIMEOUT_MS: "4321" }))).toMatchObject({
@@ -28,7 +31,9 @@ test("a call whose answer never came does not hold up the stop", async () => {
     const env = { NODE_ID, INTERNAL_PORT: "auto", REQUEST_TIMEOUT_MS, SHUTDOWN_TIMEOUT_MS: "30000" };
     const options = { ...brokerOptions(settings(env)), skipProcessEventRegistration: true };
     const broker = new ServiceBroker({ ...options, transporter: { type: "Fake" } });
-    broker.createService({ name: NODE_ID, actions: { call: handler } });
+    broker.createService(
+      defineService()({ name: NODE_ID, actions: { call: { callers: ["order"], handler } } }),
+    );
     await broker.start();
     return broker;
   };
@@ -36,7 +41,9 @@ test("a call whose answer never came does not hold up the stop", async () => {
   const caller = await start("caller", "100", () => undefined);
   const callee = await start("callee", "60000", () => answer.promise);
   await caller.waitForServices("callee", 5_000, 20);
-  await expect(caller.call("callee.call")).rejects.toMatchObject({ type: "REQUEST_TIMEOUT" });
+  await expect(caller.call("callee.call", {}, { caller: "order" })).rejects.toMatchObject({
+    type: "REQUEST_TIMEOUT",
+  });
   const begin = performance.now();
   await caller.stop();
   expect(performance.now() - begin).toBeLessThan(5_000);
@@ -49,7 +56,9 @@ test("without a transporter all services are in one process", () => {
 });
 
 test("NATS is given up neither on a half-open connection nor on changed credentials", () => {
-  expect(brokerOptions(settings({ TRANSPORTER: "nats://127.0.0.1:4222" })).transporter).toMatchObject({
+  expect(
+    brokerOptions(settings({ TRANSPORTER: "nats://127.0.0.1:4222", CLUSTER_SECRETS })).transporter,
+  ).toMatchObject({
     type: "NATS",
     options: {
       url: "nats://127.0.0.1:4222",
@@ -59,13 +68,13 @@ test("NATS is given up neither on a half-open connection nor on changed credenti
       ignoreAuthErrorAbort: true,
     },
   });
-  expect(brokerOptions(settings({ TRANSPORTER: "tls://nats:4222" })).transporter).toHaveProperty(
-    "options.tls",
-  );
+  expect(
+    brokerOptions(settings({ TRANSPORTER: "tls://nats:4222", CLUSTER_SECRETS })).transporter,
+  ).toHaveProperty("options.tls");
 });
 
 test("Moleculer's runner cannot put the bare address in the place of those settings", () => {
-  const options = brokerOptions(settings({ TRANSPORTER: "nats://127.0.0.1:4222" }));
+  const options = brokerOptions(settings({ TRANSPORTER: "nats://127.0.0.1:4222", CLUSTER_SECRETS }));
   Reflect.set(options, "transporter", "nats://127.0.0.1:4222");
   expect({ ...options }.transporter).toHaveProperty("options.pingInterval");
 });

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { loadConfig } from "../../lib/config.ts";
 
 /** Settings that hold a list. */
@@ -18,6 +21,31 @@ test.each(["http://a:4222", "nats://a:4222,tls://b:4222", "nats://a:4222,", "nat
     );
   },
 );
+
+describe("a secret", () => {
+  const folder = mkdtempSync(join(tmpdir(), "holdfast-secrets-"));
+  const file = join(folder, "secret");
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const long = "0123456789abcdef0123456789abcdef";
+
+  test("may stand in a file, with a line end", () => {
+    writeFileSync(file, `${long}, ${long}x\n`);
+    expect(loadConfig({ CLUSTER_SECRETS_FILE: file }).CLUSTER_SECRETS).toEqual([long, `${long}x`]);
+    writeFileSync(file, "postgres://me:word@db/oms\n");
+    expect(loadConfig({ DATABASE_URL_FILE: file }).DATABASE_URL).toBe("postgres://me:word@db/oms");
+  });
+
+  test.each([
+    ["given twice", { CLUSTER_SECRETS: long, CLUSTER_SECRETS_FILE: file }, "CLUSTER_SECRETS"],
+    ["whose file is missing", { CLUSTER_SECRETS_FILE: join(folder, "none") }, "CLUSTER_SECRETS_FILE"],
+    ["that is short", { CLUSTER_SECRETS: `${long},hunter2` }, "CLUSTER_SECRETS"],
+    ["in a URL that is none of ours", { DATABASE_URL: "mysql://me:hunter2@db/oms" }, "DATABASE_URL"],
+    ["in one of many URLs", { TRANSPORTER: "nats://a,http://me:hunter2@b" }, "TRANSPORTER"],
+  ])("%s is refused, and not repeated", (_what, env, setting) => {
+    const refusal = expect.objectContaining({ setting, message: expect.not.stringContaining("hunter2") });
+    expect(() => loadConfig(env)).toThrow(refusal);
+  });
+});
 
 test.each([
   [{ INBOX_DAYS: "30" }, "INBOX_DAYS", ["OUTBOX_DAYS", "oms.dlq"]],

@@ -27,6 +27,7 @@ const service = defineService<{ label: string }>()({
   },
   actions: {
     hello: {
+      callers: [],
       params: { name: "string" },
       handler(ctx: Context<{ name: string }>): string {
         this.increase(1);

@@ -38,7 +38,13 @@ function openSimulator(
   const address = config.PSP_SIMULATOR_WEBHOOK_URL;
   return createSimulator({
     // It plays an outside party: a pool of its own, and transactions that are never ours.
-    database: openDatabase({ url: databaseUrl(config, "payment"), name: "psp simulator", connectionsMax: 4 }),
+    database: openDatabase({
+      url: databaseUrl(config, "payment"),
+      name: "psp simulator",
+      connectionsMax: 4,
+      // Its books share the log with the payments that tell of them: whatever a payment knows is on disk with it.
+      settings: { synchronous_commit: "off" },
+    }),
     captureSuccessRate: config.PSP_CONFIRM_SUCCESS_RATE,
     webhookSecrets,
     deliver: address === undefined ? options.deliver : (body, headers) => post(address, body, headers),

@@ -82,7 +82,10 @@ async function withTimeout<Result>(
   const abort = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<Unknown>((resolve) => {
-    timer = setTimeout(() => resolve(unknown("PSP_TIMEOUT")), timeoutMs);
+    timer = setTimeout(() => {
+      resolve(unknown("PSP_TIMEOUT"));
+      abort.abort();
+    }, timeoutMs);
   });
   const running = run(abort.signal);
   // What it does after its time is nobody's to hear.
@@ -91,7 +94,6 @@ async function withTimeout<Result>(
     return await Promise.race([running, late]);
   } finally {
     clearTimeout(timer);
-    abort.abort();
   }
 }
 

@@ -33,9 +33,12 @@ const INSERT_CHARGES = statement(
 );
 
 /** Answers the ids that are new: a charge is made once, whatever is asked under its key later. */
-export async function insertCharges(tx: Tx, charges: readonly NewCharge[]): Promise<ReadonlySet<string>> {
+export async function insertCharges(
+  on: Tx | Database,
+  charges: readonly NewCharge[],
+): Promise<ReadonlySet<string>> {
   if (charges.length === 0) return new Set();
-  const rows = await tx.query<{ id: string }>(INSERT_CHARGES, [
+  const rows = await on.query<{ id: string }>(INSERT_CHARGES, [
     charges.map(({ id }) => id),
     charges.map(({ status }) => status),
     charges.map(({ amountMinor }) => amountMinor),

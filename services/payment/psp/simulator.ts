@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { v5 as uuidv5 } from "uuid";
 import { createBatcher } from "../../../lib/batcher.ts";
-import { type Database, withTransaction } from "../../../lib/database.ts";
+import { type Database, type Tx, withTransaction } from "../../../lib/database.ts";
 import type { LookupResult, Provider, ProviderRequest, ProviderResult } from "./port.ts";
 import {
   accountSecret,
@@ -114,18 +114,24 @@ function outcomeOf({ id, amountMinor, code }: ChargeOperation): ProviderResult {
 
 async function authoriseAll(database: Database, requests: readonly ProviderRequest[]) {
   const unique = new Map(requests.map((request) => [request.attemptId, request]));
-  return withTransaction(database, async (tx) => {
-    const charges = [...unique.values()].map(newCharge);
-    const fresh = await insertCharges(tx, charges);
-    const callingBack = charges.filter(({ id, method }) => method === "sim_callback" && fresh.has(id));
-    insertCallbacks(tx, callingBack.map(callbackOf), CALLBACK_DELAY_MS);
-    const known = charges.filter(({ id }) => !fresh.has(id)).map(({ id }) => id);
-    const before = known.length > 0 ? await findCharges(tx, known) : new Map<string, Charge>();
-    const made = new Map(
-      charges.map((charge) => [charge.id, { ...charge, capturedMinor: 0, refundedMinor: 0 }]),
-    );
-    return requests.map(({ attemptId }) => present(resultOf(before.get(attemptId) ?? made.get(attemptId))));
-  });
+  const charges = [...unique.values()].map(newCharge);
+  const callsBack = charges.some(({ method }) => method === "sim_callback");
+  const fresh = callsBack
+    ? await withTransaction(database, (tx) => chargeAndCallBack(tx, charges))
+    : await insertCharges(database, charges);
+  const known = charges.filter(({ id }) => !fresh.has(id)).map(({ id }) => id);
+  const before = known.length > 0 ? await findCharges(database, known) : new Map<string, Charge>();
+  const made = new Map(
+    charges.map((charge) => [charge.id, { ...charge, capturedMinor: 0, refundedMinor: 0 }]),
+  );
+  return requests.map(({ attemptId }) => present(resultOf(before.get(attemptId) ?? made.get(attemptId))));
+}
+
+async function chargeAndCallBack(tx: Tx, charges: readonly NewCharge[]): Promise<ReadonlySet<string>> {
+  const fresh = await insertCharges(tx, charges);
+  const callingBack = charges.filter(({ id, method }) => method === "sim_callback" && fresh.has(id));
+  insertCallbacks(tx, callingBack.map(callbackOf), CALLBACK_DELAY_MS);
+  return fresh;
 }
 
 function newCharge({ attemptId, amountMinor, authorisation }: ProviderRequest): NewCharge {
@@ -159,14 +165,13 @@ async function operateAll(
     // A void before its charge leaves a mark that the late charge runs into.
     const tombstones = requests.filter(({ operation }) => operation === "void").map(tombstoneOf);
     await insertCharges(tx, [...new Map(tombstones.map((one) => [one.id, one])).values()]);
-    const charges = await lockCharges(tx, chargeIds);
-    // Read under the locks: a repetition that ran at the same time has committed by now.
-    const known = new Map(
-      await findOperations(
-        tx,
-        requests.map(({ attemptId }) => attemptId),
-      ),
-    );
+    const attemptIds = requests.map(({ attemptId }) => attemptId);
+    // Sent together, read under the locks: a repetition that ran at the same time has committed by then.
+    const [charges, operations] = await Promise.all([
+      lockCharges(tx, chargeIds),
+      findOperations(tx, attemptIds),
+    ]);
+    const known = new Map(operations);
     const done: ChargeOperation[] = [];
     const changed = new Map<string, Charge>();
     for (const request of requests) {

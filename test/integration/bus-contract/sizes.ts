@@ -1,4 +1,5 @@
-import { MessageRefusedError } from "../../../lib/bus/bus.ts";
+import { randomUUID } from "node:crypto";
+import { TopicMissingError } from "../../../lib/bus/bus.ts";
 import { MESSAGE_BYTES_MAX } from "../../../lib/bus/check-messages.ts";
 import { messagesFor, valuesByKey } from "../../support/bus-group.ts";
 import { until } from "../../support/until.ts";
@@ -40,9 +41,18 @@ export function describeSizes(fixture: BusFixture): void {
         index: 1,
       });
       const nowhere = { topic: "test.no-such-topic", key: "k", value: "{}", headers: {} };
-      const refused = bus.publish([first, second, nowhere] as never);
-      await expect(refused).rejects.toBeInstanceOf(MessageRefusedError);
-      await expect(refused).rejects.toMatchObject({ index: 2 });
+      const elsewhere = { ...nowhere, topic: "test.no-other-topic" };
+      const unknown = bus.publish([first, second, nowhere, elsewhere, nowhere] as never);
+      await expect(unknown).rejects.toBeInstanceOf(TopicMissingError);
+      await expect(unknown).rejects.toMatchObject({
+        type: "BUS_UNAVAILABLE",
+        topics: ["test.no-other-topic", "test.no-such-topic"],
+      });
+      // It is an outage that ends when the topic is there.
+      const later = { ...nowhere, topic: `test.${randomUUID()}` };
+      await expect(bus.publish([later])).rejects.toBeInstanceOf(TopicMissingError);
+      await bus.ensureTopics([{ name: later.topic, partitions: 1, retentionMs: 3_600_000 }]);
+      await bus.publish([later]);
       // It harms nobody else, also not a call at the same time.
       const other = messagesFor(topic, 10);
       const results = await Promise.allSettled([bus.publish([tooLarge]), bus.publish(other)]);

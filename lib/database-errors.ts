@@ -1,0 +1,36 @@
+import { DatabaseUnavailableError } from "./errors.ts";
+
+/** What an error of PostgreSQL, or of the way to it, means for whoever called. */
+
+// Not by `instanceof Error`: Node's own connection errors are of another realm than code that runs in a vm, as
+// under jest, and an outage would then look like a bug.
+function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+}
+
+/** PostgreSQL undid the transaction for another's sake: running it again may well succeed. */
+export function isSerializationFailure(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "40001" || code === "40P01";
+}
+
+/** Repeating the transaction may well succeed: locks, timeouts, conflicts, or the database being away. */
+export function isTransientDatabaseError(error: unknown): boolean {
+  // 55P03: lock not available, 57014: statement timeout.
+  return isSerializationFailure(error) || isConnectionError(error) || /^(55P03|57014)$/.test(codeOf(error));
+}
+
+// 08*: connection exceptions, 57P0x: shutting down or starting up, 53*: out of resources (connections, disk).
+const UNAVAILABLE = /^(08|53|57P0)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH)/;
+const BROKEN =
+  /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
+
+/** The connection, not the statement, is what failed. */
+export function isConnectionError(error: unknown): boolean {
+  return UNAVAILABLE.test(codeOf(error)) || BROKEN.test(String(error));
+}
+
+/** What went wrong as callers know it: an outage as an error of ours, everything else as it is. */
+export function asDatabaseError(error: unknown, database: string): unknown {
+  return isConnectionError(error) ? new DatabaseUnavailableError(database, { cause: error }) : error;
+}
