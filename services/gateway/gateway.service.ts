@@ -9,11 +9,12 @@ import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
 import { authentication } from "./authentication.mixin.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
+import { isKnown, tagOf } from "./conditional.ts";
 import type { Route, TokenRoute } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { type Call, hasRole, type RawRequest } from "./request.ts";
+import { type Call, hasRole, type RawRequest, type Reply } from "./request.ts";
 import { type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -55,7 +56,7 @@ export const gatewayService = (settings: Config) =>
               call,
             )
           : await route.handle(await this.authorised(route, request), call);
-        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+        this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */
@@ -126,6 +127,20 @@ export const gatewayService = (settings: Config) =>
       await this.drainRequests();
     },
   });
+
+/** The reply as it goes out: to a GET with its tag, or as nothing but that where the client has it already. */
+function answerOf(route: Route, request: WebRequest, reply: Reply): Answer {
+  const body = route.stringify(reply.body);
+  if (route.method !== "GET" || reply.status !== 200) return { ...reply, body };
+  const etag = tagOf(body);
+  const headers = {
+    ...reply.headers,
+    etag,
+    ...(route.cacheable && { "cache-control": "private, no-cache" }),
+  };
+  if (isKnown(request.headers["if-none-match"], etag)) return { status: 304, headers };
+  return { ...reply, headers, body };
+}
 
 /** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
 const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };
