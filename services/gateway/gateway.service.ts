@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import ApiGateway from "moleculer-web";
 import { type Config, config } from "../../lib/config.ts";
 import { callAction, defineService } from "../../lib/define.ts";
@@ -7,6 +7,7 @@ import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Answer, send } from "./answers.ts";
+import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
 import { hasBody, readJson, readRaw } from "./body.ts";
 import { isKnown, tagOf } from "./conditional.ts";
@@ -114,7 +115,7 @@ export const gatewayService = (settings: Config) =>
       this.metrics = metricsOf(this.broker);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
-      this.server = createServer(LIMITS, (request, response) => this.receive(request, response));
+      this.server = createApiServer(settings, LIMITS, (request, response) => this.receive(request, response));
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
