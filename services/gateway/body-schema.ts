@@ -46,8 +46,11 @@ export interface BodyReader<Body> {
   readonly schema: JsonSchema;
 }
 
-/** A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says. */
-export function bodyReader<Body>(schema: Record<string, unknown>): BodyReader<Body> {
+/**
+ * A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says; an
+ * example is needed where one that is made up of the parts would not do.
+ */
+export function bodyReader<Body>(schema: Record<string, unknown>, example?: Body): BodyReader<Body> {
   const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile({
     $$strict: true,
     ...schema,
@@ -58,7 +61,8 @@ export function bodyReader<Body>(schema: Record<string, unknown>): BodyReader<Bo
     if (Array.isArray(findings)) throw new InvalidInputError(findings.slice(0, FINDINGS_MAX).map(fieldError));
     return body as Body;
   };
-  return Object.assign(read, { schema: schemaOfParams(schema) });
+  const described = schemaOfParams(schema);
+  return Object.assign(read, { schema: example ? { ...described, examples: [example] } : described });
 }
 
 /** Of operations that take nothing. */

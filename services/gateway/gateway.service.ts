@@ -10,6 +10,7 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
+import { isKnown, tagOf } from "./conditional.ts";
 import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
@@ -17,6 +18,7 @@ import { personalData } from "./personal-data.mixin.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
+import type { Reply } from "./request.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
@@ -44,7 +46,7 @@ export const gatewayService = (settings: Config) =>
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
-        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+        this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */
@@ -128,6 +130,20 @@ export const gatewayService = (settings: Config) =>
       this.loopDelay.stop();
     },
   });
+
+/** The reply as it goes out: to a GET with its tag, or as nothing but that where the client has it already. */
+function answerOf(route: Route, request: WebRequest, reply: Reply): Answer {
+  const body = route.stringify(reply.body);
+  if (route.method !== "GET" || reply.status !== 200) return { ...reply, body };
+  const etag = tagOf(body);
+  const headers = {
+    ...reply.headers,
+    etag,
+    ...(route.cacheable && { "cache-control": "private, no-cache" }),
+  };
+  if (isKnown(request.headers["if-none-match"], etag)) return { status: 304, headers };
+  return { ...reply, headers, body };
+}
 
 /** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
 const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };

@@ -25,6 +25,7 @@ import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "
 import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { keyedRequests } from "./keyed-requests.mixin.ts";
+import { operationLists } from "./operation-lists.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { rateLimits } from "./rate-limits.mixin.ts";
 import { refusals } from "./refusals.mixin.ts";
@@ -59,6 +60,7 @@ export default defineService<SagaVars>()({
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
     deadLetters(),
+    operationLists(),
     sagaOperations(),
     tccCoordinator(),
     rateLimits(),

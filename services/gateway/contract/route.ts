@@ -38,6 +38,8 @@ export interface Described {
   readonly key?: "required" | "optional";
   /** `Prefer: wait=N` lets the answer wait for the end of what it is about. */
   readonly waits?: true;
+  /** A client may keep the answer, and has to ask whether it still holds. All others are not to be kept. */
+  readonly cacheable?: true;
   /** Codes of refusals, beyond those that any such request may get. */
   readonly problems?: readonly ProblemCode[];
 }
