@@ -29,6 +29,7 @@ export async function startReplica(system: System, env: NodeJS.ProcessEnv = {}):
       DATABASE_URL: demo.databases.order.replace(/_order$/, ""),
       ...(mode !== "embedded" && { TRANSPORTER: demo.natsUrl, SERVICES: "gateway" }),
       JWT_KEYS: join(dataDir, "demo-keys", "jwks.json"),
+      PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       DATA_DIR: dataDir,
       CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
       DEMO: "true",
