@@ -1,3 +1,5 @@
+import { isIP } from "node:net";
+
 /** Kinds of settings: how each is read from the environment, and what is said of a text that is none. */
 
 export interface Setting<Value> {
@@ -69,6 +71,28 @@ export const urls = (schemes: readonly string[], about: string) =>
     fallback: undefined,
     about,
   });
+
+/** Networks as in 10.0.0.0/8, comma-separated; a lone address is a network of one. */
+export const networks = (about: string) =>
+  define<readonly string[]>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      return found.every(isNetwork) ? found : undefined;
+    },
+    expected: "a comma-separated list of networks such as 10.0.0.0/8",
+    fallback: [],
+    about,
+  });
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+}
 
 export const brokers = (about: string) =>
   define<string | undefined>({
