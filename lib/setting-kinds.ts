@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+
 /** Kinds of settings: how each is read from the environment, and what is said of a text that is none. */
 
 export interface Setting<Value> {
