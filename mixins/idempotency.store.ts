@@ -54,6 +54,18 @@ export async function claimKeys(
   return new Set(first.map(claimKey));
 }
 
+const STORE = statement(
+  "idempotency_store",
+  `update idempotency_records set response_status = $3, response_headers = $4, response_data = $5
+   where subject = $1 and key = $2`,
+);
+
+/** The answer of a claim that this transaction holds. */
+export function storeAnswer(tx: Tx, { claim, answer }: AnsweredClaim): void {
+  const { status, headers, body } = answer;
+  tx.send(STORE, [claim.subject, claim.key, status, JSON.stringify(headers), JSON.stringify(body)]);
+}
+
 export interface IdempotencyRecord {
   readonly subject: string;
   readonly key: string;

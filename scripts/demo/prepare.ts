@@ -41,6 +41,9 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     JWT_KEYS: keys.jwksFile,
     CLUSTER_SECRETS: undefined,
     CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
+    // The addresses that a demo tells are http.
+    TLS_CERT: undefined,
+    TLS_KEY: undefined,
     DEMO: "true",
     ...demoLimits(process.env),
   });

@@ -2,9 +2,9 @@ import type { ServerResponse } from "node:http";
 import type { Admission } from "./admission.ts";
 import type { Verifier } from "./auth.ts";
 import { hasBody, readJson } from "./body.ts";
+import type { TokenRoute } from "./contract/route.ts";
 import { ForbiddenError } from "./refusals.ts";
-import { type ApiRequest, hasRole } from "./request.ts";
-import type { TokenRoute } from "./routes.ts";
+import { hasRole, type RawRequest } from "./request.ts";
 import type { WebRequest } from "./web.ts";
 
 export interface Gate {
@@ -18,7 +18,7 @@ export async function authorise(
   route: TokenRoute,
   request: WebRequest,
   response: ServerResponse,
-): Promise<ApiRequest> {
+): Promise<RawRequest> {
   const { headers, $params } = request;
   const principal = await verify(headers.authorization);
   admission.subject(principal, response);

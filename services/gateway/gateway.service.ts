@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import ApiGateway from "moleculer-web";
 import { type Config, config } from "../../lib/config.ts";
 import { defineService } from "../../lib/define.ts";
@@ -8,11 +8,13 @@ import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
 import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
+import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
+import type { Route } from "./contract/route.ts";
+import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
-import type { Route } from "./routes.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
@@ -39,7 +41,15 @@ export const gatewayService = (settings: Config) =>
       async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
-        this.answer(request, response, await replyTo(this, route, request, response));
+        const reply = await replyTo(this, route, request, response);
+        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+      },
+
+      /** What explains the API, where this deployment shows it. */
+      async handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void> {
+        if (request.method !== "GET") throw new MethodNotAllowedError(["GET"]);
+        if (!settings.DOCS) throw new RouteNotFoundError();
+        await showDocument(path, request, response);
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
@@ -60,7 +70,7 @@ export const gatewayService = (settings: Config) =>
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
         else if (problem.status > 500)
           lines.warn("a request could not be served", { method, path, code: problem.code });
-        const answer = { status: problem.status, headers, body: problem };
+        const answer = { status: problem.status, headers, body: JSON.stringify(problem) };
         this.answer(request, response, answer, "application/problem+json; charset=utf-8");
       },
 
@@ -101,7 +111,7 @@ export const gatewayService = (settings: Config) =>
       this.shedder = createGatewayShedder(settings, this.metrics, this.loopDelay);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
-      this.server = createServer(LIMITS, (request, response) => this.receive(request, response));
+      this.server = createApiServer(settings, LIMITS, (request, response) => this.receive(request, response));
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {

@@ -2,8 +2,8 @@ import type { ServerResponse } from "node:http";
 import { callAction } from "../../lib/define.ts";
 import { authorise, type Gate } from "./authorise.ts";
 import { readRaw } from "./body.ts";
+import type { Route } from "./contract/route.ts";
 import { type Call, type Reply, waitSecondsOf } from "./request.ts";
-import type { Route } from "./routes.ts";
 import { purposeOf, type Shedder } from "./shedding.ts";
 import type { WebRequest } from "./web.ts";
 

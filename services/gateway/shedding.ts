@@ -2,8 +2,8 @@ import type { IncomingMessage } from "node:http";
 import type { Config } from "../../lib/config.ts";
 import { OverloadedError } from "../../lib/errors.ts";
 import type { Metrics } from "../../lib/metrics.ts";
+import type { Route } from "./contract/route.ts";
 import { waitSecondsOf } from "./request.ts";
-import type { Route } from "./routes.ts";
 
 /**
  * What a request is to the system: it begins new work, it looks, it brings work to its end, or it waits (Prefer: wait)

@@ -21,6 +21,7 @@ import { outbox } from "../../mixins/outbox.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
+import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { keyedRequests } from "./keyed-requests.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
@@ -55,6 +56,7 @@ export default defineService<SagaVars>()({
       topics: [TOPICS.products.name, TOPICS.payments.name],
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    deadLetters(),
     sagaOperations(),
     tccCoordinator(),
     rateLimits(),

@@ -7,7 +7,7 @@ import { statement } from "../../lib/statement.ts";
 
 /** All SQL of TCC transactions. */
 
-interface TccRow {
+export interface TccRow {
   id: string;
   tcc_type: string;
   state: TccState;
@@ -25,7 +25,7 @@ interface TccRow {
   updated_at: Date;
 }
 
-const COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
+export const TCC_COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
   participants, failure, expires_at <= now() as expired, created_at, updated_at`;
 
 /** A transaction as it stands in the database. */
@@ -34,7 +34,7 @@ export interface StoredTcc extends TccInstance {
   readonly updatedAt: Date;
 }
 
-function fromRow(row: TccRow): StoredTcc {
+export function tccFromRow(row: TccRow): StoredTcc {
   return {
     id: row.id,
     type: row.tcc_type,
@@ -129,9 +129,9 @@ const SAVE = statement(
 
 const LOAD = statement(
   "tcc_load",
-  `select ${COLUMNS} from tcc_transactions where id = any($1) order by id for update`,
+  `select ${TCC_COLUMNS} from tcc_transactions where id = any($1) order by id for update`,
 );
-const FIND = statement("tcc_find", `select ${COLUMNS} from tcc_transactions where id = any($1)`);
+const FIND = statement("tcc_find", `select ${TCC_COLUMNS} from tcc_transactions where id = any($1)`);
 
 const CLAIM_DUE = statement(
   "tcc_claim_due",
@@ -140,7 +140,7 @@ const CLAIM_DUE = statement(
    )
    update tcc_transactions set wake_at = now() + $2 * interval '1 millisecond'
    where id = any(array(select id from due))
-   returning ${COLUMNS}`,
+   returning ${TCC_COLUMNS}`,
 );
 
 /** The engine's port to tcc_transactions. A TCC publishes nothing itself: its participants tell. */
@@ -159,16 +159,16 @@ export function createTccStore(database: Database): InstanceStore<TccInstance, T
   };
   return {
     transaction: (work) => withTransaction(database, work),
-    load: async (tx, ids) => (await tx.query<TccRow>(LOAD, [ids])).map(fromRow),
+    load: async (tx, ids) => (await tx.query<TccRow>(LOAD, [ids])).map(tccFromRow),
     save: saveIn,
     saveAlone: (changes) => saveIn(database, changes),
     claimDue: async (limit, leaseMs) =>
-      (await database.query<TccRow>(CLAIM_DUE, [limit, leaseMs])).map(fromRow),
+      (await database.query<TccRow>(CLAIM_DUE, [limit, leaseMs])).map(tccFromRow),
   };
 }
 
 export async function findTransactions(database: Database, ids: readonly string[]): Promise<StoredTcc[]> {
-  return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
+  return (await database.query<TccRow>(FIND, [ids])).map(tccFromRow);
 }
 
 const HOLDING = statement(

@@ -6,6 +6,7 @@ import pg from "pg";
 import { type DemoFile, readDemoFile } from "../../scripts/demo/demo-file.ts";
 import type { Person } from "../../scripts/demo/tokens.ts";
 import { exists, findOnPath } from "../../scripts/parts/process.ts";
+import { assertKept } from "./contract.ts";
 import { type DemoProcess, startDemo } from "./demo-process.ts";
 import { type HttpAnswer, http } from "./http.ts";
 import { until } from "./until.ts";
@@ -123,12 +124,14 @@ export class System {
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
     const sending = http((request.at ?? api) + path, { method, headers, body: text, agent: this.#agent });
-    return withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
+    const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;
       if (ending === null) throw cause;
       throw new Error(`the system has ended with ${ending}: ${this.#lastWords()}`, { cause });
     });
+    assertKept(method, path, answer);
+    return answer;
   }
 
   #lastWords(): string {
