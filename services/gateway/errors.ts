@@ -64,7 +64,11 @@ const FAILURES: Readonly<Record<string, Outcome>> = {
   PAYMENT_VOID_REFUSED: { ...UNAVAILABLE, code: "PAYMENT_VOID_REFUSED" },
   OVERLOADED,
   QUEUE_FULL: OVERLOADED,
-  DEADLINE_PASSED: TIMED_OUT,
+  DEADLINE_PASSED: {
+    ...TIMED_OUT,
+    code: "DEADLINE_PASSED",
+    detail: "The request's time was over before its work began; nothing was changed.",
+  },
   REQUEST_TIMEOUT: TIMED_OUT,
   REQUEST_SKIPPED: TIMED_OUT,
   UNABLE_DECODE_PARAM: { status: 400, code: "MALFORMED_URL", detail: "The address is not valid." },

@@ -40,18 +40,23 @@ const { reason: _, ...orderView } = viewOf(views.order);
 /** An order and its saga as their services answer them. */
 export const ORDER_VIEW = { ...orderView, orderId: ORDER, sagaId: SAGA };
 export const SAGA_VIEW = { ...viewOf(views.saga), sagaId: SAGA };
-const accepted = { orderId: ORDER, sagaId: SAGA, status: "processing" };
+export const ACCEPTED = { orderId: ORDER, sagaId: SAGA, status: "processing" };
 
 /** What the participants behind the gateway answer unless a test says otherwise. */
 const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
-  "saga.createOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
+  "saga.createOrder": () => ({ replayed: false, status: 202, headers: {}, body: ACCEPTED }),
+  "saga.cancelOrder": () => ({
+    replayed: false,
+    status: 202,
+    headers: { location: `/api/orders/saga/${SAGA}` },
+    body: { sagaId: SAGA },
+  }),
+  "saga.settleRates": () => ({ owed: [] }),
   "saga.get": () => SAGA_VIEW,
   "saga.order": () => ORDER_VIEW,
   "order.get": () => ORDER_VIEW,
   "order.status": () => ORDER_VIEW,
   "order.ship": () => ORDER_VIEW,
-  "saga.cancelOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
-  "saga.settleRates": () => ({ owed: [] }),
   "order.list": () => ({ items: [] }),
   "product.get": () => ({ ...viewOf(views.product), productId: PRODUCT }),
   "product.list": () => ({ items: [] }),
