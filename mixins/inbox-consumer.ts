@@ -185,7 +185,8 @@ function carried({ headers, value }: ReceivedMessage) {
   );
   return {
     headers: Object.fromEntries(kept.slice(0, 64)),
-    value: value.slice(0, EXCERPT_CHARACTERS),
+    // The cut may leave half a character, and PostgreSQL reads no JSON with one.
+    value: value.slice(0, EXCERPT_CHARACTERS).toWellFormed(),
     truncated: { valueBytes: Buffer.byteLength(value), headers: Object.keys(headers).length },
   };
 }
