@@ -16,4 +16,10 @@ export const sagaRules = ({ SAGA_DAYS }: Config): readonly AgedRule[] => [
       `r.wake_at is null and r.state in ('CONFIRMED', 'CANCELLED') and r.updated_at < ${cutoff}`,
     keptMs: () => SAGA_DAYS * DAY_MS,
   },
+  {
+    table: "dead_letters",
+    // Open or not: the inbox that put the message aside has forgotten it by then, and would not take it any more.
+    when: (cutoff) => `r.at < ${cutoff}`,
+    keptMs: () => SAGA_DAYS * DAY_MS,
+  },
 ];

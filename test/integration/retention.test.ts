@@ -48,6 +48,10 @@ const transaction = (id: number, state: string, wake: string, age: number) =>
   `insert into tcc_transactions (id, tcc_type, state, version, business_key, owner_id, correlation_id, input, participants, expires_at, wake_at, updated_at)
    values ('${uuid(id)}', 'T', '${state}', 1, '${uuid(id)}', '${uuid(1)}', 'c', '{}', '[]', now(), ${wake}, ${days(age)})`;
 
+const letter = (id: number, status: string, age: number) =>
+  `insert into dead_letters (id, event_id, source, topic, event_type, correlation_id, error_type, error_message, attempts, letter, at, status)
+   values ('${uuid(id)}', '${uuid(id)}', 'g', 't', 'T', 'c', 'E', 'e', 1, '{}', ${days(age)}, '${status}')`;
+
 const CASES: readonly Case[] = [
   {
     table: "outbox_delivery",
@@ -139,6 +143,13 @@ const CASES: readonly Case[] = [
     ],
     key: "id",
     stay: [uuid(3), uuid(4)],
+  },
+  {
+    table: "dead_letters",
+    of: "saga",
+    rows: [letter(1, "OPEN", 91), letter(2, "REDRIVEN", 91), letter(3, "OPEN", 89)],
+    key: "id",
+    stay: [uuid(3)],
   },
 ];
 
