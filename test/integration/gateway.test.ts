@@ -44,6 +44,7 @@ describe("POST /orders", () => {
         {
           action: "saga.createOrder",
           correlationId: "correlation-1",
+          deadline: expect.any(Number),
           params: {
             customerId: CUSTOMER,
             ...BASKET,
