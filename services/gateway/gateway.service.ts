@@ -10,7 +10,7 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
-import { isKnown, tagOf } from "./conditional.ts";
+import { answerOf } from "./conditional.ts";
 import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
@@ -18,7 +18,6 @@ import { personalData } from "./personal-data.mixin.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
-import type { Reply } from "./request.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
@@ -130,20 +129,6 @@ export const gatewayService = (settings: Config) =>
       this.loopDelay.stop();
     },
   });
-
-/** The reply as it goes out: to a GET with its tag, or as nothing but that where the client has it already. */
-function answerOf(route: Route, request: WebRequest, reply: Reply): Answer {
-  const body = route.stringify(reply.body);
-  if (route.method !== "GET" || reply.status !== 200) return { ...reply, body };
-  const etag = tagOf(body);
-  const headers = {
-    ...reply.headers,
-    etag,
-    ...(route.cacheable && { "cache-control": "private, no-cache" }),
-  };
-  if (isKnown(request.headers["if-none-match"], etag)) return { status: 304, headers };
-  return { ...reply, headers, body };
-}
 
 /** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
 const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };
