@@ -3,6 +3,7 @@ import { closeBus } from "./lib/bus/broker-bus.ts";
 import { callers } from "./lib/callers.middleware.ts";
 import { type Config, config } from "./lib/config.ts";
 import { checkConnections } from "./lib/connections.middleware.ts";
+import { deadlines } from "./lib/deadline.ts";
 import { drain } from "./lib/drain.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
@@ -35,6 +36,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     middlewares: [
       ...moleculersOwn(),
       checkConnections(settings),
+      deadlines(),
       drain(),
       closeBus,
       internalServer(settings),

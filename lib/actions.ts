@@ -21,6 +21,7 @@ import type {
   PricedLine,
   ProductView,
   Quote,
+  RateSpending,
   RedriveAnswer,
   Refusal,
   SagaView,
@@ -85,6 +86,7 @@ export interface Actions extends Redrives {
     params: { orderId: string } & Viewer;
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
+  "order.unpaid": { params: { customerId: string; max: number }; result: { unpaid: number } };
   "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
@@ -244,6 +246,24 @@ export interface Actions extends Redrives {
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
   /** What a gateway has refused, for the audit trail. */
   "saga.recordRefusals": { params: { refusals: readonly Refusal[] }; result: { recorded: number } };
+  /** The key of a request whose work commits elsewhere: an attempt to do it, or what it was answered before. */
+  "saga.beginKey": {
+    params: { claim: IdempotencyClaim };
+    result:
+      | { attempt: number; known?: undefined }
+      | { attempt?: undefined; known: Omit<IdempotentAnswer<unknown>, "replayed"> };
+  };
+  "saga.finishKey": {
+    params: {
+      claim: IdempotencyClaim;
+      attempt: number;
+      answer: Omit<IdempotentAnswer<unknown>, "replayed">;
+    };
+    result: { done: boolean };
+  };
+  "saga.releaseKey": { params: { claim: IdempotencyClaim; attempt: number }; result: { done: boolean } };
+  /** Seconds used of allowances; what each key owes then, with all gateways together. */
+  "saga.settleRates": { params: { spent: readonly RateSpending[] }; result: { owed: readonly number[] } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

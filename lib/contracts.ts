@@ -294,3 +294,9 @@ export interface IdempotentAnswer<Body> {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Body;
 }
+
+/** What a gateway lets a key use of its allowance, in seconds of it. */
+export interface RateSpending {
+  readonly key: string;
+  readonly seconds: number;
+}

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Fault, parseFaults } from "./fault-points.ts";
 
 /** Every setting of Holdfast: its name in the environment, how it is read, its default and what it is for. */
@@ -77,6 +78,28 @@ const urls = (schemes: readonly string[], about: string) =>
     fallback: undefined,
     about,
   });
+
+/** Networks as in 10.0.0.0/8, comma-separated; a lone address is a network of one. */
+const networks = (about: string) =>
+  define<readonly string[]>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      return found.every(isNetwork) ? found : undefined;
+    },
+    expected: "a comma-separated list of networks such as 10.0.0.0/8",
+    fallback: [],
+    about,
+  });
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+}
 
 const brokers = (about: string) =>
   define<string | undefined>({
@@ -201,6 +224,27 @@ export const SETTINGS = {
   ),
   SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
+  TRUSTED_PROXIES: networks("Proxies whose X-Forwarded-For is believed; none: the header is not looked at."),
+  RATE_LIMIT_PER_SUBJECT: integer(
+    100,
+    0,
+    1_000_000,
+    "Requests a second of one subject, on average; 0: no limit.",
+  ),
+  RATE_LIMIT_PER_ADDRESS: integer(
+    500,
+    0,
+    1_000_000,
+    "The same of one address, with a token or without; 0: no limit.",
+  ),
+  RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
+  SHED_IN_FLIGHT: integer(
+    1_000,
+    0,
+    1_000_000,
+    "Requests at once from which on a gateway begins no new work; 0: any number.",
+  ),
+  SHED_LOOP_DELAY_MS: integer(1_000, 0, 60_000, "The same by the delay of its event loop; 0: any delay."),
   RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
   EXPIRY_POLL_MS: integer(5_000, 100, 600_000, "How often expired reservations are looked for."),
   STALE_DRAFT_MINUTES: integer(15, 1, 10_080, "A draft this old whose saga is not live is cancelled."),
@@ -213,6 +257,13 @@ export const SETTINGS = {
     "CREATE_ORDER gives up when stock has not answered by then.",
   ),
   DRAFT_WAIT_MS: integer(250, 0, 10_000, "How long POST /orders waits for the draft before it answers 202."),
+  UNPAID_ORDERS_MAX: integer(
+    100,
+    0,
+    100_000,
+    "Orders that a customer may have without paying them; 0: any number.",
+  ),
+  PAY_ATTEMPTS_MAX: integer(20, 1, 1_000, "How often one order may be tried to be paid."),
   PAYMENT_HOLD_SECONDS: integer(
     900,
     60,

@@ -65,7 +65,7 @@ export const idempotency = () =>
           const leader = leaders.get(key);
           if (first.has(key) && leader === request) return { replayed: false, ...request.answer };
           const record = first.has(key) && leader ? recordOf(leader) : records.get(key);
-          return replay(request.claim, record);
+          return replayOf(request.claim, record);
         });
       },
       /** Claims the key, does the work and stores its answer, in one transaction. @throws as `once` answers, and what `perform` throws */
@@ -79,7 +79,7 @@ export const idempotency = () =>
             return { replayed: false, ...answer };
           }
           const records = await findRecords(tx, [claim]);
-          const answer = replay(claim, records.get(claimKey(claim)));
+          const answer = replayOf(claim, records.get(claimKey(claim)));
           if (answer instanceof Error) throw answer;
           // What is stored under a key is what this very operation put there.
           return answer as IdempotentAnswer<Body>;
@@ -89,7 +89,7 @@ export const idempotency = () =>
       async storedAnswer<Body>(claim: IdempotencyClaim): Promise<IdempotentAnswer<Body> | undefined> {
         const records = await withTransaction(this.database, (tx) => findRecords(tx, [claim]));
         const record = records.get(claimKey(claim));
-        const answer = record && replay(claim, record);
+        const answer = record && replayOf(claim, record);
         if (answer instanceof Error) throw answer;
         return answer as IdempotentAnswer<Body> | undefined;
       },
@@ -100,7 +100,8 @@ function recordOf({ claim, answer }: AnsweredClaim): IdempotencyRecord {
   return { ...claim, status: "COMPLETED", answer };
 }
 
-function replay(
+/** What a request under a known key is answered. */
+export function replayOf(
   claim: IdempotencyClaim,
   record: IdempotencyRecord | undefined,
 ): IdempotentAnswer<unknown> | Error {

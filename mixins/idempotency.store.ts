@@ -90,7 +90,8 @@ const FIND = statement(
   "idempotency_find",
   `select r.subject, r.key, r.operation, r.request_hash, r.status, r.response_status, r.response_headers, r.response_data
    from unnest($1::text[], $2::text[]) as t(subject, key)
-   join idempotency_records r on r.subject = t.subject and r.key = t.key`,
+   join idempotency_records r on r.subject = t.subject and r.key = t.key
+   where r.expires_at is null or r.expires_at > now()`,
 );
 
 export async function findRecords(

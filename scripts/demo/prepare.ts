@@ -48,6 +48,7 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     TLS_CERT: undefined,
     TLS_KEY: undefined,
     DEMO: "true",
+    ...demoLimits(process.env),
   });
   const config = loadConfig(env);
   const names = migratedNames(config);
@@ -64,6 +65,15 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   const seeded = { customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") };
   await seedDemo(seeded, keyRing.personalData);
   return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
+}
+
+/** Here one customer with one address is all the load there is. */
+function demoLimits(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    RATE_LIMIT_PER_SUBJECT: env.RATE_LIMIT_PER_SUBJECT || "20000",
+    RATE_LIMIT_PER_ADDRESS: env.RATE_LIMIT_PER_ADDRESS || "50000",
+    UNPAID_ORDERS_MAX: env.UNPAID_ORDERS_MAX || "0",
+  };
 }
 
 /** A variable that points elsewhere, left over in somebody's shell, must not split a demo over two servers. */

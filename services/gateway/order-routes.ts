@@ -20,6 +20,7 @@ const placing = {
   located: true,
   key: "required",
   body: orderBody,
+  problems: ["TOO_MANY_UNPAID_ORDERS"],
   handle: createOrder,
 } as const;
 
@@ -46,6 +47,7 @@ const moving = {
   roles: STAFF,
   status: 200,
   answer: views.orderMoved,
+  key: "optional",
   optionalBody: true,
   body: noFields,
   problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT"],
@@ -137,7 +139,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     located: true,
     key: "required",
     body: payBody,
-    problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT"],
+    problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT", "PAY_ATTEMPTS_EXHAUSTED"],
     handle: payOrder,
   }),
   route({

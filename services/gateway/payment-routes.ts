@@ -22,6 +22,7 @@ const coordinating = {
   tag: "coordinators",
   method: "POST",
   roles: ["service"],
+  key: "optional",
 } as const;
 const finishing = { ...coordinating, status: 200, optionalBody: true, body: noFields } as const;
 

@@ -2,6 +2,7 @@ import type { Line } from "../../lib/events.ts";
 import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
 import { bodyReader, currency, paymentMethod, text, uuid } from "./body-schema.ts";
 import { claimOf } from "./idempotency-key.ts";
+import { underKey } from "./keyed.ts";
 import {
   type ApiRequest,
   answerOf,
@@ -65,8 +66,10 @@ export async function getTransaction(request: ApiRequest, call: Call): Promise<R
 
 /** POST /orders/:orderId/ship and /complete */
 export const moveOrder =
-  (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) =>
-    ok(await call(action, { orderId: idIn(request, "orderId", "order") }));
+  (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) => {
+    const params = { orderId: idIn(request, "orderId", "order") };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
+  };
 
 export async function getPayment(request: ApiRequest, call: Call): Promise<Reply> {
   const paymentId = idIn(request, "paymentId", "payment");
@@ -113,15 +116,20 @@ export const stockTryBody = bodyReader<StockTry>({
 });
 
 /** POST /products/stock/try: a coordinator of one's own; without a gid the order is the transaction. */
-export async function tryStock({ body }: ApiRequest<StockTry>, call: Call): Promise<Reply> {
-  const held = await call("product.stockTry", { ...body, gid: body.gid ?? body.orderId });
-  return { status: 201, body: held };
+export async function tryStock(request: ApiRequest<StockTry>, call: Call): Promise<Reply> {
+  const { body } = request;
+  const params = { ...body, gid: body.gid ?? body.orderId };
+  return underKey(request, call, { operation: "product.stockTry", params }, async () => ({
+    status: 201,
+    body: await call("product.stockTry", params),
+  }));
 }
 
 export const finishStock =
   (action: "product.stockConfirm" | "product.stockCancel") => async (request: ApiRequest, call: Call) => {
     const orderId = idIn(request, "orderId", "order");
-    return ok(await call(action, { gid: orderId, orderId }));
+    const params = { gid: orderId, orderId };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
   };
 
 interface PaymentTry {
@@ -143,10 +151,17 @@ export const paymentTryBody = bodyReader<PaymentTry>({
 });
 
 /** POST /payments/try: a coordinator of one's own; without a gid the order is the transaction. */
-export async function tryPayment({ body }: ApiRequest<PaymentTry>, call: Call): Promise<Reply> {
-  return { status: 201, body: await call("payment.try", { ...body, gid: body.gid ?? body.orderId }) };
+export async function tryPayment(request: ApiRequest<PaymentTry>, call: Call): Promise<Reply> {
+  const { body } = request;
+  const params = { ...body, gid: body.gid ?? body.orderId };
+  return underKey(request, call, { operation: "payment.try", params }, async () => ({
+    status: 201,
+    body: await call("payment.try", params),
+  }));
 }
 
 export const finishPayment =
-  (action: "payment.confirm" | "payment.cancel") => async (request: ApiRequest, call: Call) =>
-    ok(await call(action, { gid: idIn(request, "id", "payment") }));
+  (action: "payment.confirm" | "payment.cancel") => async (request: ApiRequest, call: Call) => {
+    const params = { gid: idIn(request, "id", "payment") };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
+  };

@@ -102,6 +102,13 @@ function beginRequest(options: CallingOptions, request: WebRequest, response: Se
   response.setHeader("X-Correlation-ID", id);
 }
 
+/** A request that is answered before moleculer-web has seen it. */
+export function begun(request: IncomingMessage, response: ServerResponse): WebRequest {
+  const begun = Object.assign(request, { $startTime: process.hrtime() }) as WebRequest;
+  beginRequest({}, begun, response);
+  return begun;
+}
+
 /** GET /: for whoever types the address into a browser. */
 function index(_request: IncomingMessage, response: ServerResponse): void {
   send(response, {

@@ -44,6 +44,7 @@ describe("POST /orders", () => {
         {
           action: "saga.createOrder",
           correlationId: "correlation-1",
+          deadline: expect.any(Number),
           params: {
             orderId: expect.stringMatching(/^[0-9a-f-]{36}$/),
             customerId: CUSTOMER,

@@ -38,6 +38,8 @@ export interface ApiRequest {
   /** In place of the body as JSON. */
   readonly raw?: string;
   readonly timeoutMs?: number;
+  /** Base address of another gateway than the system's own. */
+  readonly at?: string;
 }
 
 export type Sql = <Row extends object>(
@@ -55,7 +57,8 @@ const goneMsMax = 20_000;
 export class System {
   readonly mode: Mode;
   readonly dataDir: string;
-  readonly #env: NodeJS.ProcessEnv;
+  /** Settings on top of the usual ones. */
+  readonly env: NodeJS.ProcessEnv;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #pools = new Map<string, pg.Pool>();
   readonly #outputs: (() => string)[] = [];
@@ -64,7 +67,7 @@ export class System {
 
   constructor({ mode, env = {} }: SystemOptions) {
     this.mode = mode;
-    this.#env = env;
+    this.env = env;
     this.dataDir = mkdtempSync(join(tmpdir(), `holdfast-${mode}-`));
     this.#process = this.#launch();
   }
@@ -73,7 +76,7 @@ export class System {
     const launched = startDemo({
       command: COMMANDS[this.mode],
       dataDir: this.dataDir,
-      env: { ...this.#env, ...env },
+      env: { ...this.env, ...env },
     });
     this.#outputs.push(launched.output);
     return launched;
@@ -120,7 +123,7 @@ export class System {
       ...request.headers,
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
-    const sending = http(api + path, { method, headers, body: text, agent: this.#agent });
+    const sending = http((request.at ?? api) + path, { method, headers, body: text, agent: this.#agent });
     const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;

@@ -16,6 +16,7 @@ export interface RecordedCall {
   readonly action: ActionName;
   readonly params: Record<string, unknown>;
   readonly correlationId: string | undefined;
+  readonly deadline: number | undefined;
 }
 
 type Responder = (params: Record<string, unknown>) => unknown;
@@ -49,6 +50,8 @@ const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "order.get": () => ORDER_VIEW,
   "order.status": () => ORDER_VIEW,
   "order.ship": () => ORDER_VIEW,
+  "saga.cancelOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
+  "saga.settleRates": () => ({ owed: [] }),
   "order.list": () => ({ items: [] }),
   "product.get": () => ({ ...viewOf(views.product), productId: PRODUCT }),
   "product.list": () => ({ items: [] }),
@@ -96,6 +99,7 @@ export async function startGateway(env: Readonly<Record<string, string>> = {}) {
     sign,
     url,
     internal,
+    metrics: () => http(`${internal}/metrics`),
     async get(path: string, sending: Sending = {}): Promise<HttpAnswer> {
       const headers = { ...bearer(sending), ...sending.headers };
       return checked("GET", path, await http(url + path, { headers }));
@@ -142,7 +146,8 @@ class Participants {
     const names = (Object.keys(usual) as ActionName[]).filter((action) => action.startsWith(`${service}.`));
     const actions = names.map((action) => {
       const handler = (ctx: Context<Record<string, unknown>, CallMeta>) => {
-        this.calls.push({ action, params: ctx.params, correlationId: ctx.meta.correlationId });
+        const { correlationId, deadline } = ctx.meta;
+        this.calls.push({ action, params: ctx.params, correlationId, deadline });
         return (this.#responders.get(action) ?? usual[action])?.(ctx.params);
       };
       return [action.slice(service.length + 1), handler] as const;

@@ -99,7 +99,7 @@ export function problemResponses(): Responses {
 }
 
 function problemResponse(status: number, codes: readonly ProblemCode[]): JsonSchema {
-  const waits = status === 503 || codes.includes("REQUEST_IN_PROGRESS");
+  const waits = status === 503 || status === 429 || codes.includes("REQUEST_IN_PROGRESS");
   const [first = "INTERNAL_ERROR"] = codes;
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code][1]}`).join("\n\n"),

@@ -44,6 +44,7 @@ export const PROBLEMS = define({
   PAYMENT_ALREADY_CAPTURED: [409, "The order has been paid."],
   PAYMENT_NOT_CAPTURED: [409, "Nothing was taken, so nothing can be given back."],
   PAYMENT_STATE_CONFLICT: [409, "The payment's status does not allow this."],
+  PAY_ATTEMPTS_EXHAUSTED: [409, "The order has been tried to be paid too often; place a new one."],
   OPERATION_NOT_POSSIBLE: [409, "The saga or transaction cannot take that in its state."],
   BODY_TOO_LARGE: [413, "The body is larger than 64 KB."],
   UNSUPPORTED_MEDIA_TYPE: [415, "The body is not `application/json` in UTF-8, or is compressed."],
@@ -53,6 +54,14 @@ export const PROBLEMS = define({
   OUT_OF_STOCK: [422, "Less is in stock than was asked for."],
   REFUND_EXCEEDS_CAPTURED: [422, "Less is left to refund than was asked for."],
   WEBHOOK_AMOUNT_MISMATCH: [422, "The webhook tells of another amount than was asked for."],
+  RATE_LIMITED: [
+    429,
+    "More requests of this subject or address than its limit allows. Ask again after `Retry-After`.",
+  ],
+  TOO_MANY_UNPAID_ORDERS: [
+    429,
+    "The customer has as many unpaid orders as one may have: pay or cancel some.",
+  ],
   INTERNAL_ERROR: [500, "Something went wrong on our side. The correlation id finds it in the logs."],
   SERVICE_NOT_AVAILABLE: [503, "A part of the system is away. Repeat later, under the same key."],
   PERSONAL_DATA_KEY_MISSING: [503, "Its key is not here yet: keys are being changed. Repeat later."],
@@ -63,6 +72,7 @@ export const PROBLEMS = define({
   OVERLOADED: [503, "Too much work is waiting. Repeat later."],
   PAYMENT_UNKNOWN: [503, "The provider has not answered yet. Asking again finds out, and never pays twice."],
   PAYMENT_VOID_REFUSED: [503, "The provider does not let go of the authorisation yet."],
+  DEADLINE_PASSED: [504, "The request's time was over before the work began; nothing was changed."],
   REQUEST_TIMEOUT: [504, "No answer in time; it may have happened. Repeat under the same key."],
 });
 
@@ -78,7 +88,9 @@ export const ALWAYS: readonly ProblemCode[] = [
   "SERVICE_NOT_AVAILABLE",
   "DATABASE_UNAVAILABLE",
   "COMMIT_OUTCOME_UNKNOWN",
+  "RATE_LIMITED",
   "OVERLOADED",
+  "DEADLINE_PASSED",
   "REQUEST_TIMEOUT",
 ];
 export const OF_TOKENS: readonly ProblemCode[] = [
