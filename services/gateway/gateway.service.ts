@@ -37,7 +37,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [personalData(settings), refusalTrail(), authentication(settings), ApiGateway],
+    mixins: [personalData(settings), refusalTrail(settings), authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */

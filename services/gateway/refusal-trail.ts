@@ -76,10 +76,10 @@ export function refusalKindOf(status: number, error: unknown): Refusal["kind"] |
   return status === 401 && factsOf(error).data.tokenGiven === true ? "auth.refused" : undefined;
 }
 
-export function refusedOf(kind: Refusal["kind"], request: WebRequest): Refused {
-  const { method = "", subject, socket } = request;
+export function refusedOf(kind: Refusal["kind"], request: WebRequest, address: string | undefined): Refused {
+  const { method = "", subject } = request;
   const route = request.$alias === undefined ? "(no route)" : `/${request.$alias.path}`;
-  return { kind, subject, route: `${method} ${route}`, address: socket.remoteAddress };
+  return { kind, subject, route: `${method} ${route}`, address };
 }
 
 function joined(a: Refusal, b: Refusal): Refusal {

@@ -31,6 +31,7 @@ export async function startReplica(system: System, env: NodeJS.ProcessEnv = {}):
       JWT_KEYS: join(dataDir, "demo-keys", "jwks.json"),
       PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       DATA_DIR: dataDir,
+      PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
       DEMO: "true",
       NODE_ID: `replica-${port}`,
