@@ -29,7 +29,6 @@ export async function startReplica(system: System, env: NodeJS.ProcessEnv = {}):
       DATABASE_URL: demo.databases.order.replace(/_order$/, ""),
       ...(mode !== "embedded" && { TRANSPORTER: demo.natsUrl, SERVICES: "gateway" }),
       JWT_KEYS: join(dataDir, "demo-keys", "jwks.json"),
-      PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       DATA_DIR: dataDir,
       PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
