@@ -2,10 +2,13 @@ import { type BrokerOptions, ServiceBroker } from "moleculer";
 import { closeBus } from "./lib/bus/broker-bus.ts";
 import { callers } from "./lib/callers.middleware.ts";
 import { type Config, config } from "./lib/config.ts";
+import { checkConnections } from "./lib/connections.middleware.ts";
+import { deadlines } from "./lib/deadline.ts";
 import { drain } from "./lib/drain.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
+import { natsOptions } from "./lib/nats-options.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
 
 /**
@@ -32,6 +35,8 @@ export function brokerOptions(settings: Config): BrokerOptions {
     internalMiddlewares: false,
     middlewares: [
       ...moleculersOwn(),
+      checkConnections(settings),
+      deadlines(),
       drain(),
       closeBus,
       internalServer(settings),
@@ -65,18 +70,18 @@ function moleculersOwn(): string[] {
  * nats.js notices a half-open connection by its pings alone, after minutes by default, and gives up for good
  * when its password is changed under it.
  */
-function transport({ TRANSPORTER: url }: Config): BrokerOptions["transporter"] {
-  if (url === undefined) return null;
+function transport(settings: Config): BrokerOptions["transporter"] {
+  if (settings.TRANSPORTER === undefined) return null;
   const options = {
-    url,
+    // Not as URLs: of those Moleculer hands nats.js the hosts alone, and a user as it is written, escapes and all.
+    ...natsOptions(settings),
     pingInterval: 5_000,
     maxPingOut: 2,
     reconnectTimeWait: 250,
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true,
   };
-  // Moleculer hands nats.js the host alone, so that the scheme would be forgotten.
-  return { type: "NATS", options: url.startsWith("tls:") ? { ...options, tls: {} } : options };
+  return { type: "NATS", options };
 }
 
 const { FAULT_POINTS, FAULT_POINTS_LOG: log, FAULT_POINTS_GATE: gate } = config();

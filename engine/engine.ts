@@ -82,7 +82,7 @@ export class Engine<I extends Instance, Tx> {
    * Applies one input now and tells whether it changed anything; `alongside` writes into the same transaction.
    * For what people ask: they want to know.
    */
-  async offer(id: string, input: Input, alongside: (tx: Tx) => void): Promise<boolean> {
+  async offer(id: string, input: Input, alongside: (tx: Tx) => void | Promise<void>): Promise<boolean> {
     const { store } = this.ports;
     const settled = await store.transaction(async (tx) => {
       const [before] = await store.load(tx, [id]);
@@ -90,7 +90,7 @@ export class Engine<I extends Instance, Tx> {
       if (!before || !outcome?.changed) return undefined;
       const change = { before, after: outcome.instance, published: outcome.effects.filter(isPublish) };
       await store.save(tx, [change]);
-      alongside(tx);
+      await alongside(tx);
       return { change, effects: outcome.effects };
     });
     if (!settled) return false;

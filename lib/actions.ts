@@ -1,9 +1,13 @@
+import type { ReceivedMessage } from "./bus/bus.ts";
 import type {
   CancelOrderParams,
   CreateOrderAnswer,
   CreateOrderParams,
+  DeadLetterView,
   IdempotencyClaim,
   IdempotentAnswer,
+  OperationDone,
+  OperatorActionView,
   OrderBill,
   OrderStatus,
   OrderView,
@@ -15,15 +19,46 @@ import type {
   PricedLine,
   ProductView,
   Quote,
+  RateSpending,
+  RedriveAnswer,
   SagaView,
   ShippingAddress,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
+import type { DatabaseName } from "./settings.ts";
+
+/** What an operator does to a saga or a transaction. */
+export interface Operation {
+  readonly id: string;
+  /** Left out: whatever has that id. */
+  readonly target?: "saga" | "transaction";
+  readonly actor: string;
+  readonly reason: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
+interface InstanceQuery {
+  readonly state?: string;
+  readonly type?: string;
+  readonly stuck?: boolean;
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/** A dead letter is delivered again by the service that it was written by. */
+type Redrives = {
+  [Name in `${DatabaseName}.redriveMessage`]: {
+    params: { message: ReceivedMessage };
+    result: { done: true };
+  };
+} & {
+  [Name in `${DatabaseName}.redriveEvent`]: { params: { position: number }; result: { done: true } };
+};
 
 /** Every action that crosses a service border, with what it takes and gives. */
-export interface Actions {
+export interface Actions extends Redrives {
   "order.draft": {
     params: {
       orderId: string;
@@ -46,6 +81,7 @@ export interface Actions {
     params: { orderId: string } & Viewer;
     result: Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">;
   };
+  "order.unpaid": { params: { customerId: string; max: number }; result: { unpaid: number } };
   "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
@@ -53,6 +89,29 @@ export interface Actions {
   };
   "product.quote": { params: { items: readonly Line[] }; result: Quote };
   "product.get": { params: { productId: string }; result: ProductView };
+  "product.create": {
+    params: Pick<ProductView, "sku" | "name" | "priceMinor" | "currency"> & {
+      stock: number;
+      actor: string;
+      idempotency?: IdempotencyClaim;
+    };
+    result: IdempotentAnswer<ProductView>;
+  };
+  /** Stock is counted, received (delta > 0) or lost; what is left never falls below zero. */
+  "product.adjust": {
+    params: {
+      productId: string;
+      delta: number;
+      reason: string;
+      actor: string;
+      idempotency?: IdempotencyClaim;
+    };
+    result: IdempotentAnswer<ProductView>;
+  };
+  "product.lowStock": {
+    params: { threshold: number; limit?: number; cursor?: string };
+    result: Page<ProductView>;
+  };
   "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
   /** From now on tokens of the subject below the version that this answers are refused. */
@@ -137,8 +196,58 @@ export interface Actions {
   "saga.createOrder": { params: CreateOrderParams; result: IdempotentAnswer<CreateOrderAnswer> };
   /** `waitMs`: answer only when the saga has ended, at the latest after this time. */
   "saga.get": { params: { sagaId: string; waitMs?: number } & Viewer; result: SagaView };
+  "saga.retry": { params: Operation; result: IdempotentAnswer<OperationDone> };
+  "saga.skip": { params: Operation; result: IdempotentAnswer<OperationDone> };
+  "saga.compensate": { params: Operation; result: IdempotentAnswer<OperationDone> };
+  "saga.forceCancel": { params: Operation; result: IdempotentAnswer<OperationDone> };
+  "saga.list": { params: InstanceQuery; result: Page<SagaView> };
+  "saga.transactions": { params: InstanceQuery; result: Page<TransactionView> };
+  "saga.deeds": {
+    params: { actor?: string; action?: string; targetId?: string; limit?: number; cursor?: string };
+    result: Page<OperatorActionView>;
+  };
+  "saga.deadLetters": {
+    params: {
+      status?: DeadLetterView["status"];
+      source?: string;
+      eventType?: string;
+      limit?: number;
+      cursor?: string;
+    };
+    result: Page<DeadLetterView>;
+  };
+  /** Delivers letters again, those named or the oldest open ones of a kind. */
+  "saga.redrive": {
+    params: {
+      letterIds?: readonly string[];
+      source?: string;
+      eventType?: string;
+      actor: string;
+      reason: string;
+      idempotency?: IdempotencyClaim;
+    };
+    result: IdempotentAnswer<RedriveAnswer>;
+  };
   /** Which of these sagas have not ended; one that is not known is not live. */
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
+  /** The key of a request whose work commits elsewhere: an attempt to do it, or what it was answered before. */
+  "saga.beginKey": {
+    params: { claim: IdempotencyClaim };
+    result:
+      | { attempt: number; known?: undefined }
+      | { attempt?: undefined; known: Omit<IdempotentAnswer<unknown>, "replayed"> };
+  };
+  "saga.finishKey": {
+    params: {
+      claim: IdempotencyClaim;
+      attempt: number;
+      answer: Omit<IdempotentAnswer<unknown>, "replayed">;
+    };
+    result: { done: boolean };
+  };
+  "saga.releaseKey": { params: { claim: IdempotencyClaim; attempt: number }; result: { done: boolean } };
+  /** Seconds used of allowances; what each key owes then, with all gateways together. */
+  "saga.settleRates": { params: { spent: readonly RateSpending[] }; result: { owed: readonly number[] } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

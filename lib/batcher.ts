@@ -1,3 +1,4 @@
+import { DeadlinePassedError, hasPassed } from "./deadline.ts";
 import { factsOf, OverloadedError } from "./errors.ts";
 import { asWork } from "./fault-points.ts";
 
@@ -12,7 +13,8 @@ export interface BatcherOptions<Item, Result> {
 }
 
 export interface Batcher<Item, Result> {
-  (item: Item): Promise<Result>;
+  /** An item whose deadline passes before its batch begins is given back. @throws DeadlinePassedError */
+  (item: Item, deadline?: number): Promise<Result>;
   /** Items that wait for a batch. */
   readonly waiting: () => number;
   readonly sizes: { batches: number; items: number };
@@ -20,6 +22,7 @@ export interface Batcher<Item, Result> {
 
 interface Waiting<Item, Result> {
   readonly item: Item;
+  readonly deadline: number | undefined;
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -41,7 +44,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const pump = () => {
     scheduled = false;
     while (running < concurrency && queue.length > 0) {
-      const batch = queue.splice(0, sizeMax);
+      const batch = stillAwaited(options.name, queue.splice(0, sizeMax));
+      if (batch.length === 0) continue;
       running += 1;
       sizes.batches += 1;
       sizes.items += batch.length;
@@ -56,16 +60,27 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     scheduled = true;
     setImmediate(pump);
   };
-  const enqueue = (item: Item) =>
+  const enqueue = (item: Item, deadline?: number) =>
     new Promise<Result>((resolve, reject) => {
       if (queue.length >= queueMax) {
         reject(new OverloadedError(options.name));
         return;
       }
-      queue.push({ item, resolve, reject });
+      queue.push({ item, deadline, resolve, reject });
       if (running < concurrency) schedule();
     });
   return Object.assign(enqueue, { waiting: () => queue.length, sizes });
+}
+
+function stillAwaited<Item, Result>(
+  name: string,
+  taken: readonly Waiting<Item, Result>[],
+): readonly Waiting<Item, Result>[] {
+  const now = Date.now();
+  const isLate = ({ deadline }: Waiting<Item, Result>) => hasPassed(deadline, now);
+  if (!taken.some(isLate)) return taken;
+  for (const waiting of taken.filter(isLate)) waiting.reject(new DeadlinePassedError(name));
+  return taken.filter((waiting) => !isLate(waiting));
 }
 
 async function runBatch<Item, Result>(

@@ -52,16 +52,36 @@ function shown(given: string): string {
   return url ? `"${given.replaceAll(/(\/\/)[^@,]*@/g, "$1…@")}"` : "the value";
 }
 
+/** The setting of a service's own database. */
+export const databaseSetting = (name: DatabaseName | "bus") =>
+  `${name.toUpperCase()}_DATABASE_URL` as `${Uppercase<DatabaseName | "bus">}_DATABASE_URL`;
+
 /** The URL of a service's database. @throws ConfigError when neither it nor DATABASE_URL is set */
 export function databaseUrl(config: Config, name: DatabaseName | "bus"): string {
-  const setting = `${name.toUpperCase()}_DATABASE_URL` as const as keyof Config;
+  const setting = databaseSetting(name);
   const own = config[setting];
-  if (typeof own === "string") return own;
+  if (typeof own === "string") return withTls(own, config);
   if (config.DATABASE_URL === undefined)
     throw new ConfigError(setting, "set it, or DATABASE_URL for all services");
   const parsed = new URL(config.DATABASE_URL);
   const prefix = parsed.pathname.slice(1) || "oms";
   parsed.pathname = `/${prefix}_${name}`;
+  return withTls(parsed.toString(), config);
+}
+
+/** pg and Sequelize both take it from the URL, so that nobody who connects can forget it. @throws ConfigError */
+function withTls(url: string, { DATABASE_CA, DATABASE_CERT, DATABASE_KEY }: Config): string {
+  const parsed = new URL(url);
+  const mode = parsed.searchParams.get("sslmode");
+  if (mode === "no-verify" || parsed.searchParams.has("uselibpqcompat"))
+    throw new ConfigError("DATABASE_URL", "sslmode=verify-full is the only one that keeps others out");
+  if (DATABASE_CA === undefined && mode === null) return url;
+  if (mode !== null && mode !== "verify-full")
+    throw new ConfigError("DATABASE_URL", `sslmode=${mode} does not go with DATABASE_CA; leave it out`);
+  parsed.searchParams.set("sslmode", "verify-full");
+  const files = { sslrootcert: DATABASE_CA, sslcert: DATABASE_CERT, sslkey: DATABASE_KEY };
+  for (const [name, file] of Object.entries(files))
+    if (file !== undefined) parsed.searchParams.set(name, file);
   return parsed.toString();
 }
 

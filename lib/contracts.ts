@@ -124,6 +124,8 @@ export interface TransactionView {
   readonly type: string;
   readonly orderId: string;
   readonly state: string;
+  /** For operators: a retry limit is used up; it is still retried, slowly. */
+  readonly stuck: boolean;
   readonly participants: readonly {
     readonly name: string;
     readonly state: string;
@@ -132,6 +134,46 @@ export interface TransactionView {
   readonly error?: Reason;
   readonly createdAt: string;
   readonly updatedAt: string;
+}
+
+export interface OperationDone {
+  readonly id: string;
+  readonly action: string;
+  readonly done: true;
+}
+
+/** One line of the trail of what operators did. */
+export interface OperatorActionView {
+  readonly actionId: string;
+  readonly actor: string;
+  readonly action: string;
+  readonly targetType: "saga" | "transaction" | "dead-letter";
+  readonly targetId: string;
+  readonly reason: string;
+  readonly result: string;
+  readonly at: string;
+}
+
+export interface DeadLetterView {
+  readonly letterId: string;
+  /** The consumer group that put the message aside, or `outbox`: the bus refused an event. */
+  readonly source: string;
+  readonly topic: string;
+  readonly eventType: string;
+  readonly error: Reason;
+  readonly attempts: number;
+  readonly correlationId: string;
+  readonly at: string;
+  readonly status: "OPEN" | "REDRIVEN";
+  readonly redrives: number;
+  /** Why it could not be delivered when it was last tried again. */
+  readonly redriveError?: string;
+  readonly redrivenAt?: string;
+}
+
+export interface RedriveAnswer {
+  readonly redriven: readonly string[];
+  readonly failed: readonly { readonly letterId: string; readonly error: Reason }[];
 }
 
 export interface Page<Item> {
@@ -197,4 +239,10 @@ export interface IdempotentAnswer<Body> {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Body;
+}
+
+/** What a gateway lets a key use of its allowance, in seconds of it. */
+export interface RateSpending {
+  readonly key: string;
+  readonly seconds: number;
 }

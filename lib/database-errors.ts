@@ -25,9 +25,14 @@ const UNAVAILABLE = /^(08|53|57P0)|^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|E
 const BROKEN =
   /Connection terminated|timeout exceeded when trying to connect|not queryable|Client has encountered/;
 
+/** PostgreSQL's word for an error that ends the session, or never lets one begin. */
+function isFatal(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "severity" in error && error.severity === "FATAL";
+}
+
 /** The connection, not the statement, is what failed. */
 export function isConnectionError(error: unknown): boolean {
-  return UNAVAILABLE.test(codeOf(error)) || BROKEN.test(String(error));
+  return isFatal(error) || UNAVAILABLE.test(codeOf(error)) || BROKEN.test(String(error));
 }
 
 /** What went wrong as callers know it: an outage as an error of ours, everything else as it is. */

@@ -42,6 +42,8 @@ export type This<Methods, Vars, Mixins> = Omit<Service<ServiceSettingSchema>, "a
 /** Meta that travels with every call. */
 export interface CallMeta {
   correlationId?: string;
+  /** When nobody waits for the request any more, in milliseconds since 1970. */
+  deadline?: number;
 }
 
 export interface TypedAction<Self> extends Omit<ActionSchema, "handler" | "params"> {

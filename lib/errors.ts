@@ -76,8 +76,8 @@ export class CommitOutcomeUnknownError extends MoleculerRetryableError {
 
 /** 503: a queue inside this process is full; nothing was taken on. */
 export class OverloadedError extends MoleculerRetryableError {
-  constructor(queue: string) {
-    super(`Too much work is waiting (${queue}).`, 503, "OVERLOADED", { queue });
+  constructor(queue: string, retryAfterSeconds = 1) {
+    super(`Too much work is waiting (${queue}).`, 503, "OVERLOADED", { queue, retryAfterSeconds });
   }
 }
 

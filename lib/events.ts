@@ -241,7 +241,8 @@ export const EVENTS: Readonly<Record<EventType, EventDefinition>> = {
   }),
 };
 
-const envelopeSchema = {
+/** What surrounds the data of each event. */
+export const envelopeSchema = {
   type: "object",
   required: [
     "eventId",

@@ -83,6 +83,12 @@ export const METRICS = {
     ["route"],
     "From a request's head to its answer.",
   ),
+  holdfast_http_shed_total: define("counter", ["purpose"], "Requests refused because of overload."),
+  holdfast_http_in_flight: define(
+    "gauge",
+    ["kind"],
+    "Requests being worked on, and those that wait for an end.",
+  ),
   holdfast_packets_refused_total: define(
     "counter",
     ["reason"],

@@ -4,6 +4,9 @@ import { RuleViolationError } from "./errors.ts";
 
 export const PAGE_SIZE = 20;
 
+/** Above every id of ours: where a list that goes from the newest to the oldest begins. */
+export const LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
+
 /** What a cursor was made of. @throws RuleViolationError it was not made by us */
 export function readCursor(cursor: string): string {
   const id = Buffer.from(cursor, "base64url").toString("utf8");

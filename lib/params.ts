@@ -25,5 +25,14 @@ export const claimRules = {
   props: { subject: "string", key: "string", operation: "string", requestHash: "string" },
 } as const;
 
+/** Most units of a product in stock, and the highest price in minor units: their sums stay exact. */
+export const UNITS_MAX = 1_000_000_000_000;
+
+/** Who asks, for the trail: the subject of a token. */
+export const actor = { type: "string", min: 1, max: 100 } as const;
+
+/** Why an operator or staff does something by hand. */
+export const deedReason = { type: "string", min: 3, max: 1_000 } as const;
+
 export const limit = { type: "number", integer: true, min: 1, max: 100, optional: true } as const;
 export const cursor = { type: "string", max: 200, optional: true } as const;

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type Fault, parseFaults } from "./fault-points.ts";
 
 /** Every setting of Holdfast: its name in the environment, how it is read, its default and what it is for. */
@@ -78,6 +79,28 @@ const urls = (schemes: readonly string[], about: string) =>
     about,
   });
 
+/** Networks as in 10.0.0.0/8, comma-separated; a lone address is a network of one. */
+const networks = (about: string) =>
+  define<readonly string[]>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      return found.every(isNetwork) ? found : undefined;
+    },
+    expected: "a comma-separated list of networks such as 10.0.0.0/8",
+    fallback: [],
+    about,
+  });
+
+function isNetwork(text: string): boolean {
+  const [address = "", prefix, ...rest] = text.split("/");
+  const bits = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1;
+  return (
+    bits > 0 &&
+    rest.length === 0 &&
+    (prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= bits))
+  );
+}
+
 const brokers = (about: string) =>
   define<string | undefined>({
     read: (given) => (/^[\w.-]+:\d{1,5}( *, *[\w.-]+:\d{1,5})*$/.test(given) ? given : undefined),
@@ -133,6 +156,8 @@ export const SETTINGS = {
   NAMESPACE: text("oms", "Moleculer namespace: clusters with different ones do not see each other."),
   HOST: text("127.0.0.1", "Address that the gateway and the internal port listen on."),
   PORT: port(3000, "Port of the public API."),
+  TLS_CERT: optional("File with the certificate of the public API: with it, PORT speaks https."),
+  TLS_KEY: optional("File with the key of TLS_CERT."),
   INTERNAL_PORT: port(3030, "Port of /metrics, /live and /ready."),
   DATA_DIR: text(".data", "Where npm start and npm run stack keep their data."),
   LOG_LEVEL: choice(
@@ -154,10 +179,34 @@ export const SETTINGS = {
   DATABASE_STATEMENT_TIMEOUT_MS: integer(5_000, 100, 600_000, "PostgreSQL ends a statement after this time."),
   DATABASE_LOCK_TIMEOUT_MS: integer(2_000, 50, 600_000, "PostgreSQL ends a wait for a lock after this time."),
   TRANSPORTER: secret(urls(["nats", "tls"], "NATS server(s) for RPC; none: all services in this process.")),
+  DATABASE_CA: optional(
+    "File with the authorities of PostgreSQL's certificate; with it, all of sslmode=verify-full.",
+  ),
+  DATABASE_CERT: optional("File with our certificate for PostgreSQL, where it asks for one."),
+  DATABASE_KEY: optional("File with the key of DATABASE_CERT."),
+  NATS_CA: optional("File with the authorities of the certificate of NATS (TRANSPORTER=tls://…)."),
+  NATS_CERT: optional("File with our certificate for NATS, where it asks for one."),
+  NATS_KEY: optional("File with the key of NATS_CERT."),
+  NATS_USER: optional("User of NATS, where it does not stand in TRANSPORTER."),
+  NATS_PASSWORD: secret(optional("Password of NATS_USER.")),
+  NATS_TOKEN: secret(optional("Token for NATS, instead of a user.")),
+  NATS_CREDS: secret(
+    optional("Credentials for NATS, instead of a user; NATS_CREDS_FILE names a .creds file."),
+  ),
   CLUSTER_SECRETS: secrets(
     "What seals the packets between nodes; the first seals, all open: two while they change. Required with TRANSPORTER.",
   ),
   KAFKA_BROKERS: brokers("Kafka brokers, host:port,host:port; none: events go through PostgreSQL."),
+  KAFKA_TLS: flag(
+    false,
+    "Encrypt connections to Kafka; its authorities are Node's own unless KAFKA_CA is set.",
+  ),
+  KAFKA_CA: optional("File with the authorities of the certificates of Kafka; implies KAFKA_TLS."),
+  KAFKA_CERT: optional("File with our certificate for Kafka, where it asks for one."),
+  KAFKA_KEY: optional("File with the key of KAFKA_CERT."),
+  KAFKA_SASL: choice(["none", "plain", "scram-sha-256", "scram-sha-512"], "none", "How we log in to Kafka."),
+  KAFKA_USER: optional("User of Kafka."),
+  KAFKA_PASSWORD: secret(optional("Password of KAFKA_USER.")),
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
   KAFKA_PORT: port(9_092, "Port of the Kafka broker that npm run stack starts."),
@@ -175,6 +224,27 @@ export const SETTINGS = {
   ),
   SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
+  TRUSTED_PROXIES: networks("Proxies whose X-Forwarded-For is believed; none: the header is not looked at."),
+  RATE_LIMIT_PER_SUBJECT: integer(
+    100,
+    0,
+    1_000_000,
+    "Requests a second of one subject, on average; 0: no limit.",
+  ),
+  RATE_LIMIT_PER_ADDRESS: integer(
+    500,
+    0,
+    1_000_000,
+    "The same of one address, with a token or without; 0: no limit.",
+  ),
+  RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
+  SHED_IN_FLIGHT: integer(
+    1_000,
+    0,
+    1_000_000,
+    "Requests at once from which on a gateway begins no new work; 0: any number.",
+  ),
+  SHED_LOOP_DELAY_MS: integer(1_000, 0, 60_000, "The same by the delay of its event loop; 0: any delay."),
   RESERVATION_TTL_SECONDS: integer(900, 120, 86_400, "How long reserved stock waits for a payment."),
   EXPIRY_POLL_MS: integer(5_000, 100, 600_000, "How often expired reservations are looked for."),
   STALE_DRAFT_MINUTES: integer(15, 1, 10_080, "A draft this old whose saga is not live is cancelled."),
@@ -187,6 +257,13 @@ export const SETTINGS = {
     "CREATE_ORDER gives up when stock has not answered by then.",
   ),
   DRAFT_WAIT_MS: integer(250, 0, 10_000, "How long POST /orders waits for the draft before it answers 202."),
+  UNPAID_ORDERS_MAX: integer(
+    100,
+    0,
+    100_000,
+    "Orders that a customer may have without paying them; 0: any number.",
+  ),
+  PAY_ATTEMPTS_MAX: integer(20, 1, 1_000, "How often one order may be tried to be paid."),
   PAYMENT_HOLD_SECONDS: integer(
     900,
     60,
@@ -239,6 +316,7 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   JWT_ISSUER: text("holdfast-demo", "Required `iss` of a token."),

@@ -2,6 +2,7 @@ import pg from "pg";
 import { type RunnableMigration, MigrationError as StepError, Umzug, type UmzugStorage } from "umzug";
 import { type Config, databaseUrl } from "../lib/config.ts";
 import { DATABASE_NAMES, type DatabaseName } from "../lib/settings.ts";
+import { tlsProblemOf } from "../lib/tls.ts";
 import { DatabaseNewerError, MigrationChangedError, MigrationError } from "./errors.ts";
 import { type MigrationFile, readMigrations } from "./files.ts";
 
@@ -131,7 +132,11 @@ async function withClient<Result>(
   });
   // The query in hand reports a lost connection; without a listener Node would end the process as well.
   client.on("error", () => undefined);
-  await client.connect();
+  try {
+    await client.connect();
+  } catch (error) {
+    throw tlsProblemOf(error, "DATABASE") ?? error;
+  }
   try {
     return await work(client);
   } finally {

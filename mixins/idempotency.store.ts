@@ -54,6 +54,18 @@ export async function claimKeys(
   return new Set(first.map(claimKey));
 }
 
+const STORE = statement(
+  "idempotency_store",
+  `update idempotency_records set response_status = $3, response_headers = $4, response_data = $5
+   where subject = $1 and key = $2`,
+);
+
+/** The answer of a claim that this transaction holds. */
+export function storeAnswer(tx: Tx, { claim, answer }: AnsweredClaim): void {
+  const { status, headers, body } = answer;
+  tx.send(STORE, [claim.subject, claim.key, status, JSON.stringify(headers), JSON.stringify(body)]);
+}
+
 export interface IdempotencyRecord {
   readonly subject: string;
   readonly key: string;
@@ -78,7 +90,8 @@ const FIND = statement(
   "idempotency_find",
   `select r.subject, r.key, r.operation, r.request_hash, r.status, r.response_status, r.response_headers, r.response_data
    from unnest($1::text[], $2::text[]) as t(subject, key)
-   join idempotency_records r on r.subject = t.subject and r.key = t.key`,
+   join idempotency_records r on r.subject = t.subject and r.key = t.key
+   where r.expires_at is null or r.expires_at > now()`,
 );
 
 export async function findRecords(

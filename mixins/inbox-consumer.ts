@@ -1,9 +1,9 @@
 import type { ReceivedMessage } from "../lib/bus/bus.ts";
 import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { isTransientDatabaseError } from "../lib/database-errors.ts";
-import { factsOf } from "../lib/errors.ts";
+import { factsOf, RuleViolationError, StateConflictError } from "../lib/errors.ts";
 import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
-import { type InboxRow, positionId, recordEvents } from "./inbox.store.ts";
+import { type InboxRow, positionId, recordEvents, reopenEvent } from "./inbox.store.ts";
 import { appendEvents } from "./outbox.store.ts";
 
 export interface ReceivedEvent {
@@ -142,6 +142,35 @@ async function deadLetter(
   options.onDeadLetter(message, error);
 }
 
+/**
+ * Processes a message that was put aside, once more and now. To do it twice is harmless: it is processed already.
+ * @throws EVENT_INVALID it still cannot be read, DEAD_LETTER_UNKNOWN this group never put it aside, and what `apply` throws
+ */
+export async function redrive(options: ConsumerOptions, message: ReceivedMessage): Promise<void> {
+  const event = readAgain(message.value);
+  await withTransaction(options.database, async (tx) => {
+    // While it could not be read, its place stood for its id.
+    const state = await reopenEvent(tx, options.group, [event.eventId, positionId(message)]);
+    if (state === "processed") return;
+    if (state === "unknown") {
+      const { topic, partition, offset } = message;
+      const text = "This group has not put the message aside.";
+      throw new StateConflictError(text, "DEAD_LETTER_UNKNOWN", { topic, partition, offset });
+    }
+    const isNew = await recordEvents(tx, options.group, [rowOf({ event, message })]);
+    if (isNew.size > 0 && options.types.has(event.eventType)) await options.apply(tx, [event]);
+  });
+}
+
+function readAgain(value: string): DomainEvent {
+  try {
+    return parseEvent(value);
+  } catch (error) {
+    if (error instanceof EventInvalidError) throw new RuleViolationError(error.message, error.type);
+    throw error;
+  }
+}
+
 // A letter holds the message, escaped once more as JSON, beside what is known of it: whole, a message near the bus's
 // limit would be beyond it, and the letter itself could never be published.
 const CARRIED_BYTES_MAX = 256 * 1_024;
@@ -156,7 +185,8 @@ function carried({ headers, value }: ReceivedMessage) {
   );
   return {
     headers: Object.fromEntries(kept.slice(0, 64)),
-    value: value.slice(0, EXCERPT_CHARACTERS),
+    // The cut may leave half a character, and PostgreSQL reads no JSON with one.
+    value: value.slice(0, EXCERPT_CHARACTERS).toWellFormed(),
     truncated: { valueBytes: Buffer.byteLength(value), headers: Object.keys(headers).length },
   };
 }

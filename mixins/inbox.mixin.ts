@@ -3,13 +3,13 @@ import { busOf } from "../lib/bus/broker-bus.ts";
 import type { ReceivedMessage, Subscription } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
 import type { Database, Tx } from "../lib/database.ts";
-import { defineMixin } from "../lib/define.ts";
+import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { drainFirst } from "../lib/drain.ts";
 import type { DomainEvent, EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
-import { type ConsumerOptions, consume, type ReceivedEvent } from "./inbox-consumer.ts";
+import { type ConsumerOptions, consume, type ReceivedEvent, redrive } from "./inbox-consumer.ts";
 
 export interface InboxOptions {
   /** Consumer group: each event has its effect once per group. */
@@ -25,6 +25,20 @@ interface InboxVars {
    *  transaction does, so what must happen once goes into `tx.afterCommit`. */
   applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void>;
 }
+
+const MESSAGE = {
+  type: "object",
+  strict: true,
+  props: {
+    topic: "string",
+    partition: { type: "number", integer: true, min: 0 },
+    offset: { type: "string", pattern: /^\d{1,19}$/ },
+    key: "string",
+    value: "string",
+    headers: { type: "record", key: "string", value: "string" },
+    timestampMs: { type: "number", min: 0 },
+  },
+};
 
 /** Consumes events exactly once in effect. Needs the database and outbox mixins. */
 export const inbox = (options: InboxOptions) =>
@@ -60,6 +74,17 @@ export const inbox = (options: InboxOptions) =>
             });
           },
         };
+      },
+    },
+    actions: {
+      /** Delivers a message that this service's group has put aside. @throws EVENT_INVALID, DEAD_LETTER_UNKNOWN */
+      redriveMessage: {
+        callers: ["saga"],
+        params: { $$strict: true, message: MESSAGE },
+        async handler(ctx: ActionContext<"order.redriveMessage">): Promise<{ done: true }> {
+          await redrive(this.consumerOptions(), ctx.params.message);
+          return { done: true };
+        },
       },
     },
     async started() {

@@ -41,6 +41,29 @@ export async function recordEvents(tx: Tx, group: string, rows: readonly InboxRo
   return new Set(recorded.map((row) => row.event_id));
 }
 
+const REOPEN = statement(
+  "inbox_reopen",
+  `delete from processed_events where consumer_group = $1 and event_id = any($2) and result = 'DEAD_LETTERED'
+   returning event_id`,
+);
+const KNOWN = statement(
+  "inbox_known",
+  "select event_id from processed_events where consumer_group = $1 and event_id = any($2)",
+);
+
+/**
+ * Takes back that a message was put aside, so that it may be recorded as processed. Answers "open", or what it is
+ * instead: "processed", or "unknown" to this group.
+ */
+export async function reopenEvent(
+  tx: Tx,
+  group: string,
+  ids: readonly string[],
+): Promise<"open" | "processed" | "unknown"> {
+  if ((await tx.query(REOPEN, [group, ids])).length > 0) return "open";
+  return (await tx.query(KNOWN, [group, ids])).length > 0 ? "processed" : "unknown";
+}
+
 const POISON_NAMESPACE = "6f1c0f43-6c3f-4a57-9a55-5a4f9f3f7f10";
 
 /** A message that cannot be read has no event id: where it stands is its identity. */

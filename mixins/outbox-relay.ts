@@ -4,6 +4,7 @@ import { TOPICS } from "../lib/events.ts";
 import { createPoller, type Poller } from "../lib/poller.ts";
 import {
   appendEvents,
+  lettersOf,
   markPublished,
   markRefused,
   type PendingEvent,
@@ -15,6 +16,8 @@ import { createParking } from "./outbox-parking.ts";
 export interface RelayOptions {
   readonly database: Database;
   readonly bus: Bus;
+  /** Whose outbox it is. */
+  readonly service: string;
   /** Unique among all relays of the database. */
   readonly owner: string;
   readonly pollMs: number;
@@ -86,7 +89,10 @@ export function createRelay(options: RelayOptions): Relay {
     const final = await withTransaction(database, async (tx) => {
       const last = await markRefused(tx, event, error.message, ATTEMPTS_MAX, backoffMs);
       // A letter about a letter would never end.
-      if (last && event.type !== DEAD_LETTER) appendEvents(tx, [deadLetter(event, error.message)]);
+      if (last && event.type !== DEAD_LETTER) {
+        const version = (await lettersOf(tx, eventIdOf(event))) + 1;
+        appendEvents(tx, [deadLetter(event, error.message, options.service, version)]);
+      }
       return last;
     });
     if (final) options.onFailed(event, error.message);
@@ -146,19 +152,31 @@ export function createRelay(options: RelayOptions): Relay {
 }
 
 /** The refused event as a letter of its own: an aggregate that nothing blocks. */
-function deadLetter(event: PendingEvent, reason: string) {
-  const { message, position, retryCount } = event;
-  const eventId = message.headers["event-id"] ?? "";
+function deadLetter(event: PendingEvent, reason: string, service: string, aggregateVersion: number) {
+  const { message, position, retryCount, type: eventType } = event;
+  const eventId = eventIdOf(event);
   return {
     type: DEAD_LETTER,
     topic: TOPICS.deadLetters.name,
     aggregateType: "dead-letter",
     aggregateId: eventId,
-    aggregateVersion: 1,
+    aggregateVersion,
     version: 1,
     correlationId: message.headers["correlation-id"] ?? "",
     causationId: eventId,
     // The event itself stays in the outbox; a letter with its payload might be refused for the same reason.
-    data: { source: "outbox", topic: message.topic, position, error: reason, attempts: retryCount + 1 },
+    data: {
+      source: "outbox",
+      service,
+      topic: message.topic,
+      position,
+      eventType,
+      error: reason,
+      attempts: retryCount + 1,
+    },
   };
+}
+
+function eventIdOf({ message }: PendingEvent): string {
+  return message.headers["event-id"] ?? "";
 }

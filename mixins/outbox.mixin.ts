@@ -3,13 +3,14 @@ import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
-import type { Database, Tx } from "../lib/database.ts";
-import { defineMixin } from "../lib/define.ts";
+import { type Database, type Tx, withTransaction } from "../lib/database.ts";
+import { type ActionContext, defineMixin } from "../lib/define.ts";
+import { StateConflictError } from "../lib/errors.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
-import { appendEvents, pendingCount } from "./outbox.store.ts";
+import { appendEvents, pendingCount, releaseRefused } from "./outbox.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
@@ -54,6 +55,7 @@ export const outbox = (service: string) =>
       this.relay = createRelay({
         database: this.database,
         bus: busOf(this.broker),
+        service,
         owner: `${hostname()} ${process.pid} ${uuidv7()}`,
         pollMs: settings.OUTBOX_POLL_MS,
         batchSize: settings.OUTBOX_BATCH_SIZE,
@@ -78,6 +80,23 @@ export const outbox = (service: string) =>
         onError: (err) => log(this.logger, {}).warn("the outbox relay will try again", { err }),
       });
       metrics.collect(async () => metrics.outboxPending(service, await pendingCount(this.database)));
+    },
+    actions: {
+      /** Lets the relay publish an event that the bus has refused. @throws EVENT_NOT_REFUSED */
+      redriveEvent: {
+        callers: ["saga"],
+        params: { $$strict: true, position: { type: "number", integer: true, min: 1 } },
+        async handler(ctx: ActionContext<"order.redriveEvent">): Promise<{ done: true }> {
+          const { position } = ctx.params;
+          const isThere = await withTransaction(this.database, (tx) => releaseRefused(tx, position));
+          if (!isThere) {
+            const message = "There is no event at this position of the outbox any more.";
+            throw new StateConflictError(message, "EVENT_NOT_REFUSED", { service, position });
+          }
+          this.relay.wake();
+          return { done: true };
+        },
+      },
     },
     async started() {
       readinessOf(this.broker).register(`outbox:${service}`, async () => {

@@ -200,6 +200,34 @@ export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string,
   tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
 }
 
+const RELEASE = statement(
+  "outbox_release",
+  `update outbox_delivery set status = 'PENDING', retry_count = 0, next_attempt_at = null
+   where position = $1 and status = 'FAILED'
+   returning position`,
+);
+const DELIVERY = statement(
+  "outbox_delivery_status",
+  "select status from outbox_delivery where position = $1",
+);
+
+/** Lets the relay try a refused event again. Answers false when there is none at that position. */
+export async function releaseRefused(tx: Tx, position: number): Promise<boolean> {
+  if ((await tx.query(RELEASE, [position])).length > 0) return true;
+  return (await tx.query(DELIVERY, [position])).length > 0;
+}
+
+const LETTERS = statement(
+  "outbox_letters",
+  "select coalesce(max(aggregate_version), 0) as letters from outbox_events where aggregate_id = $1",
+);
+
+/** How many dead letters tell of this event: more than one when it was tried again in vain. */
+export async function lettersOf(tx: Tx, eventId: string): Promise<number> {
+  const [row] = await tx.query<{ letters: number }>(LETTERS, [eventId]);
+  return row?.letters ?? 0;
+}
+
 const PENDING_COUNT = statement(
   "outbox_pending_count",
   "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) pending",

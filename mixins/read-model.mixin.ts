@@ -6,7 +6,7 @@ import { defineMixin, type Mixin } from "../lib/define.ts";
 import type { DatabaseName } from "../lib/settings.ts";
 
 /** What we use of the moleculer-db adapter. */
-interface ReadAdapter<Row> {
+export interface ReadAdapter<Row> {
   find(filters: { query: WhereOptions; sort?: string | readonly string[]; limit?: number }): Promise<Row[]>;
 }
 

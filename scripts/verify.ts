@@ -4,6 +4,7 @@ import type { Bus, TopicDefinition } from "../lib/bus/bus.ts";
 import { openBus } from "../lib/bus/open-bus.ts";
 import { type Config, databaseUrl } from "../lib/config.ts";
 import { TOPICS } from "../lib/events.ts";
+import { natsOptions } from "../lib/nats-options.ts";
 import { foldersOf, type MigratedName, migratedNames, migrationStatus } from "../migrations/run.ts";
 import { configOfRunning } from "./demo/demo-file.ts";
 import { reportFailure } from "./exit.ts";
@@ -45,9 +46,8 @@ function checksOf(config: Config, bus: Bus): Check[] {
     run: () => checkTopic(bus, topic),
   }));
   const roundTrip = { name: `${bus.kind} bus round trip`, run: () => checkRoundTrip(bus) };
-  const { TRANSPORTER } = config;
   const nats =
-    TRANSPORTER === undefined ? [] : [{ name: "NATS round trip", run: () => checkNats(TRANSPORTER) }];
+    config.TRANSPORTER === undefined ? [] : [{ name: "NATS round trip", run: () => checkNats(config) }];
   return [...databases, ...topics, roundTrip, ...nats];
 }
 
@@ -110,8 +110,8 @@ async function checkRoundTrip(bus: Bus): Promise<string> {
   return "published and consumed";
 }
 
-async function checkNats(url: string): Promise<string> {
-  const connection = await connect({ servers: url.split(","), timeout: 5_000, maxReconnectAttempts: 0 });
+async function checkNats(config: Config): Promise<string> {
+  const connection = await connect({ ...natsOptions(config), timeout: 5_000, maxReconnectAttempts: 0 });
   const codec = StringCodec();
   const subject = `holdfast.verify.${randomUUID()}`;
   try {

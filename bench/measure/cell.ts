@@ -46,6 +46,7 @@ export interface Run {
 /**
  * Runs one cell's load and reads all counters at the edges of its measured time.
  * @param patienceMs how long to wait, at most, for other programs to leave the machine alone
+ * @param onMeasuring called when the measured time begins: orders that are to be paid have been made by then
  */
 export async function runCell(
   load: LoadDriver,
@@ -53,6 +54,7 @@ export async function runCell(
   request: LoadRequest,
   kind: "api" | "floor",
   patienceMs = 0,
+  onMeasuring: () => void = () => undefined,
 ): Promise<Run> {
   if (patienceMs > 0) await waitForQuiet(patienceMs);
   const edges: Promise<Counters>[] = [];
@@ -62,7 +64,11 @@ export async function runCell(
     edge.catch(() => undefined);
     edges.push(edge);
   };
-  const { finished, ...result } = await load.run(request, mark, mark);
+  const begin = () => {
+    onMeasuring();
+    mark();
+  };
+  const { finished, ...result } = await load.run(request, begin, mark);
   const [before, after] = await Promise.all(edges);
   if (before === undefined || after === undefined) throw new Error("the load process told no edges");
   return { measured: measuredOf(kind, result, before, after, meter.servicePids()), finished };

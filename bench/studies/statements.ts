@@ -43,9 +43,12 @@ export async function studyStatements(context: StudyContext): Promise<StudyResul
       const { warmSeconds, seconds } = options;
       await load.run({ cell, warmSeconds: 0, until: { seconds: warmSeconds } }, noop, noop);
       const rows = await inDatabase(system.urlOf("postgres"), async (client: pg.Client) => {
-        await client.query("select pg_stat_statements_reset()");
         const request = { cell, warmSeconds: 0, until: { seconds } };
-        const { measured, finished } = await runCell(load, meter, request, "api", options.patienceMs);
+        const reset: Promise<unknown>[] = [];
+        const { measured, finished } = await runCell(load, meter, request, "api", options.patienceMs, () =>
+          reset.push(client.query("select pg_stat_statements_reset()")),
+        );
+        await Promise.all(reset);
         const found = (await client.query<StatementRow>(ALL)).rows;
         parts.push(...report(nameOf(cell), found, finished.length, measured.perOrder.postgresCpuMs));
         return found;

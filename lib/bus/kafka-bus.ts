@@ -10,12 +10,14 @@ import {
 } from "./kafka-admin.ts";
 import { type KafkaConnection, Remains } from "./kafka-client.ts";
 import { createKafkaPublisher } from "./kafka-publisher.ts";
+import type { KafkaSecurity } from "./kafka-security.ts";
 import { KafkaSubscription } from "./kafka-subscription.ts";
 import { createTopicCheck } from "./topic-check.ts";
 
 export interface KafkaBusOptions {
   /** host:port of some brokers of the cluster. */
   readonly brokers: readonly string[];
+  readonly security?: KafkaSecurity;
   readonly clientId?: string;
   readonly logger?: BusLogger;
   /** A publish that Kafka has not acknowledged by then is given up. */
@@ -26,9 +28,9 @@ export interface KafkaBusOptions {
 
 /** The event log in Apache Kafka, through kafkajs. */
 export function createKafkaBus(options: KafkaBusOptions): Bus {
-  const { brokers, clientId = "holdfast", logger = silentLogger } = options;
+  const { brokers, security, clientId = "holdfast", logger = silentLogger } = options;
   const remains = new Remains();
-  const connection: KafkaConnection = { brokers, clientId, logger, remains };
+  const connection: KafkaConnection = { brokers, security, clientId, logger, remains };
   const admin = createKafkaAdmin(connection);
   const publisher = createKafkaPublisher(connection, options.publishDeadlineMs ?? 30_000);
   const subscriptions = new Set<KafkaSubscription>();

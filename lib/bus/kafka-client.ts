@@ -1,13 +1,17 @@
 import { createRequire } from "node:module";
-import { connect, Socket } from "node:net";
+import { connect, isIP, Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { Kafka, type KafkaConfig, type LogEntry, logLevel } from "kafkajs";
+import type { TlsFiles } from "../tls.ts";
 import { BusUnavailableError } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
+import type { KafkaSecurity } from "./kafka-security.ts";
 
 export interface KafkaAddress {
   readonly brokers: readonly string[];
   readonly clientId: string;
   readonly logger: BusLogger;
+  readonly security?: KafkaSecurity;
 }
 
 export interface KafkaConnection extends KafkaAddress {
@@ -44,7 +48,7 @@ export interface KafkaClient {
  * Each producer, consumer and admin gets a client of its own. kafkajs goes on after disconnect(): its retry loops
  * connect again and send what the caller has long given up. Without sockets they end, whatever they believe.
  */
-export function createKafkaClient({ brokers, clientId, logger }: KafkaAddress): KafkaClient {
+export function createKafkaClient({ brokers, clientId, logger, security = {} }: KafkaAddress): KafkaClient {
   repairTimers();
   const sockets = new Set<Socket>();
   let severed = false;
@@ -55,11 +59,13 @@ export function createKafkaClient({ brokers, clientId, logger }: KafkaAddress): 
     requestTimeout: 10_000,
     // Each layer of kafkajs retries inside the other; whole recoveries are ours, with a new client.
     retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 5 },
+    sasl: security.sasl,
+    ssl: security.tls !== undefined,
     logLevel: logLevel.WARN,
     logCreator: () => (entry) => report(logger, entry),
     socketFactory: ({ host, port, onConnect }) => {
       if (severed) return refusingSocket();
-      const socket = connect({ host, port, keepAlive: true, noDelay: true }, onConnect);
+      const socket = openSocket({ host, port, tls: security.tls }, onConnect);
       sockets.add(socket);
       socket.once("close", () => sockets.delete(socket));
       return socket;
@@ -73,6 +79,19 @@ export function createKafkaClient({ brokers, clientId, logger }: KafkaAddress): 
       for (const socket of sockets) socket.destroy(givenUp());
     },
   };
+}
+
+interface SocketAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsFiles | undefined;
+}
+
+function openSocket({ host, port, tls }: SocketAddress, onConnect: () => void): Socket {
+  const options = { host, port, keepAlive: true, noDelay: true };
+  if (tls === undefined) return connect(options, onConnect);
+  // An address is no name to ask a server for (RFC 6066), but is what its certificate is checked for.
+  return connectTls({ ...options, ...tls, ...(isIP(host) === 0 && { servername: host }) }, onConnect);
 }
 
 function refusingSocket(): Socket {

@@ -3,6 +3,7 @@ import type { Bus } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
 import { withFaultPoints } from "./fault-bus.ts";
 import { createKafkaBus } from "./kafka-bus.ts";
+import { kafkaSecurity } from "./kafka-security.ts";
 import { createPostgresBus } from "./postgres-bus.ts";
 
 export type { BusLogger } from "./bus-logger.ts";
@@ -16,7 +17,7 @@ export interface OpenBusOptions {
 export function openBus(config: Config, options: OpenBusOptions = {}): Bus {
   if (config.KAFKA_BROKERS !== undefined) {
     const brokers = config.KAFKA_BROKERS.split(",").map((broker) => broker.trim());
-    return withFaultPoints(createKafkaBus({ brokers, ...options }));
+    return withFaultPoints(createKafkaBus({ brokers, security: kafkaSecurity(config), ...options }));
   }
   return withFaultPoints(createPostgresBus({ url: databaseUrl(config, "bus"), ...options }));
 }

@@ -41,7 +41,11 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
     JWT_KEYS: keys.jwksFile,
     CLUSTER_SECRETS: undefined,
     CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
+    // The addresses that a demo tells are http.
+    TLS_CERT: undefined,
+    TLS_KEY: undefined,
     DEMO: "true",
+    ...demoLimits(process.env),
   });
   const config = loadConfig(env);
   const names = migratedNames(config);
@@ -57,6 +61,15 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, server.urlOf(`oms_${name}`)]));
   await seedDemo({ customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") });
   return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
+}
+
+/** Here one customer with one address is all the load there is. */
+function demoLimits(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return {
+    RATE_LIMIT_PER_SUBJECT: env.RATE_LIMIT_PER_SUBJECT || "20000",
+    RATE_LIMIT_PER_ADDRESS: env.RATE_LIMIT_PER_ADDRESS || "50000",
+    UNPAID_ORDERS_MAX: env.UNPAID_ORDERS_MAX || "0",
+  };
 }
 
 /** A variable that points elsewhere, left over in somebody's shell, must not split a demo over two servers. */

@@ -13,6 +13,14 @@ export interface KafkaPlace {
   readonly logDir: string;
   readonly propertiesFile: string;
   readonly heapMb: number;
+  readonly listener?: KafkaListener;
+}
+
+/** A second way in, for clients: `listener.name.secure.…` in the properties is about it. */
+export interface KafkaListener {
+  readonly port: number;
+  readonly protocol: "SSL" | "SASL_SSL";
+  readonly properties: Readonly<Record<string, string>>;
 }
 
 /** Formats the log folder when there is none. It appears in one step: a killed format leaves no half of one. */
@@ -58,6 +66,7 @@ interface Layout {
   readonly port: number;
   readonly controllerPort: number;
   readonly logDir: string;
+  readonly listener?: KafkaListener;
 }
 
 /**
@@ -66,15 +75,23 @@ interface Layout {
  * Session timeout: after kill -9 the node is let in again only when its former self has timed out, which at the
  * default of 9 s made such a restart take 12 s.
  */
-export function serverProperties({ port, controllerPort, logDir }: Layout): string {
+export function serverProperties({ port, controllerPort, logDir, listener }: Layout): string {
+  const [secure, advertised, protocol] =
+    listener === undefined
+      ? ["", "", ""]
+      : [
+          `,SECURE://127.0.0.1:${listener.port}`,
+          `,SECURE://localhost:${listener.port}`,
+          `,SECURE:${listener.protocol}`,
+        ];
   const properties = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.quorum.voters": `1@127.0.0.1:${controllerPort}`,
-    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}${secure}`,
+    "advertised.listeners": `PLAINTEXT://127.0.0.1:${port}${advertised}`,
     "controller.listener.names": "CONTROLLER",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": `PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT${protocol}`,
     "log.dirs": logDir,
     "auto.create.topics.enable": false,
     "num.partitions": 6,
@@ -88,6 +105,7 @@ export function serverProperties({ port, controllerPort, logDir }: Layout): stri
     "group.initial.rebalance.delay.ms": 0,
     "broker.session.timeout.ms": 4000,
     "broker.heartbeat.interval.ms": 1000,
+    ...(listener && { "inter.broker.listener.name": "PLAINTEXT", ...listener.properties }),
   };
   // A backslash starts an escape in a properties file.
   const lines = Object.entries(properties).map(

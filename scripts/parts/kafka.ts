@@ -4,7 +4,13 @@ import { join, resolve } from "node:path";
 import type { ClaimRequest } from "./claim.ts";
 import { termSteps } from "./guard.ts";
 import { findJava, findKafkaLibs } from "./kafka-libs.ts";
-import { ensureStorage, javaArgs, type KafkaPlace, serverProperties } from "./kafka-storage.ts";
+import {
+  ensureStorage,
+  javaArgs,
+  type KafkaListener,
+  type KafkaPlace,
+  serverProperties,
+} from "./kafka-storage.ts";
 import { type OwnedBy, type OwnPart, PartFailedError, type Progress } from "./part.ts";
 import { freePort, PortTakenError, resolvePort } from "./ports.ts";
 import { lastLine } from "./process.ts";
@@ -17,6 +23,7 @@ export interface KafkaOptions {
   readonly dataDir: string;
   readonly port: number | "auto";
   readonly heapMb?: number;
+  readonly listener?: KafkaListener;
   readonly ownedBy?: OwnedBy;
   readonly progress?: Progress;
 }
@@ -29,7 +36,15 @@ export async function startKafka(options: KafkaOptions): Promise<OwnPart> {
   mkdirSync(dataDir, { recursive: true });
   const propertiesFile = join(dataDir, "server.properties");
   const heapMb = options.heapMb ?? 256;
-  const place = { java, libs, dataDir, logDir: join(dataDir, "topics"), propertiesFile, heapMb };
+  const place = {
+    java,
+    libs,
+    dataDir,
+    logDir: join(dataDir, "topics"),
+    propertiesFile,
+    heapMb,
+    listener: options.listener,
+  };
   const marker = `kafka.Kafka ${propertiesFile} `;
   const claim: ClaimRequest = {
     part: "kafka",
@@ -61,7 +76,7 @@ function serverSpec(place: KafkaPlace, claim: ClaimRequest, port: number): Serve
     launch: async () => {
       // Only the node itself talks to its controller, so that port may change from start to start.
       const controllerPort = await freePort();
-      writeFileSync(place.propertiesFile, serverProperties({ port, controllerPort, logDir: place.logDir }));
+      writeFileSync(place.propertiesFile, serverProperties({ ...place, port, controllerPort }));
       return { command: place.java, args: javaArgs(place, "kafka.Kafka", [place.propertiesFile]) };
     },
     isReady: () => isMember(port),

@@ -15,6 +15,8 @@ export interface NatsOptions {
   /** Holds the log and the claim; NATS itself keeps nothing. Default: <stackDir>/nats. */
   readonly dataDir?: string;
   readonly port: number | "auto";
+  /** More options of nats-server. */
+  readonly args?: readonly string[];
   readonly ownedBy?: OwnedBy;
   readonly progress?: Progress;
 }
@@ -39,12 +41,16 @@ export async function startNats(options: NatsOptions): Promise<OwnPart> {
   const logFile = join(dataDir, "nats.log");
   return openServer(claim, async (running) => {
     if (running === undefined) await resolvePort("NATS_PORT", port);
-    return serverSpec({ program, port, claim, logFile });
+    return serverSpec({ program, args: options.args ?? [], port, claim, logFile });
   });
 }
 
-function serverSpec(given: Pick<ServerSpec, "port" | "claim" | "logFile"> & { program: string }): ServerSpec {
-  const { program, port, claim, logFile } = given;
+interface Given extends Pick<ServerSpec, "port" | "claim" | "logFile"> {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+function serverSpec({ program, args, port, claim, logFile }: Given): ServerSpec {
   return {
     name: "nats",
     url: `nats://127.0.0.1:${port}`,
@@ -54,7 +60,10 @@ function serverSpec(given: Pick<ServerSpec, "port" | "claim" | "logFile"> & { pr
     steps: termSteps,
     startMsMax: 20_000,
     // The last option only closes the marker: a port must not be taken for a longer one that begins alike.
-    launch: () => ({ command: program, args: ["--addr", "127.0.0.1", "--port", String(port), "--logtime"] }),
+    launch: () => ({
+      command: program,
+      args: ["--addr", "127.0.0.1", "--port", String(port), "--logtime", ...args],
+    }),
     isReady: () => greets(port),
     failure: (log) => {
       if (/address already in use/.test(log)) return new PortTakenError("NATS_PORT", port);

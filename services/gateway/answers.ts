@@ -10,10 +10,11 @@ const HEADERS = {
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: unknown;
+  /** As it goes out. */
+  readonly body: string;
 }
 
-/** Writes a JSON answer. Once the head is out nothing can be answered any more: the connection is cut. */
+/** Writes an answer. Once the head is out nothing can be answered any more: the connection is cut. */
 export function send(
   response: ServerResponse,
   answer: Answer,
@@ -23,12 +24,11 @@ export function send(
     response.destroy();
     return;
   }
-  const text = JSON.stringify(answer.body);
   response.writeHead(answer.status, {
     "content-type": contentType,
-    "content-length": Buffer.byteLength(text),
+    "content-length": Buffer.byteLength(answer.body),
     ...HEADERS,
     ...answer.headers,
   });
-  response.end(text);
+  response.end(answer.body);
 }

@@ -1,5 +1,7 @@
 import { type ActionParams, Validators } from "moleculer";
 import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
+import { id, type JsonSchema } from "./contract/json-schema.ts";
+import { schemaOfParams } from "./contract/params-schema.ts";
 
 interface Finding {
   readonly type: string;
@@ -24,26 +26,39 @@ export const uuid = {
   type: "string",
   pattern: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
   messages: { stringPattern: "The '{field}' field must be a UUID." },
+  json: id,
 };
 
-export const paymentMethod = { type: "string", pattern: /^[A-Za-z0-9_-]{1,64}$/ };
+export const paymentMethod = {
+  type: "string",
+  pattern: /^[A-Za-z0-9_-]{1,64}$/,
+  json: { examples: ["sim_ok"] },
+};
+export const currency = { type: "string", pattern: /^[A-Z]{3}$/, json: { examples: ["EUR"] } };
 
-/**
- * A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says.
- * The reader throws InvalidInputError with the fields that are wrong.
- */
-export function bodyReader<Body>(schema: Record<string, unknown>): (body: unknown) => Body {
+/** Reads a body. @throws InvalidInputError with the fields that are wrong */
+export interface BodyReader<Body> {
+  (body: unknown): Body;
+  readonly schema: JsonSchema;
+}
+
+/** A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says. */
+export function bodyReader<Body>(schema: Record<string, unknown>): BodyReader<Body> {
   const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile({
     $$strict: true,
     ...schema,
   } as ActionParams);
-  return (body) => {
+  const read = (body: unknown) => {
     if (!isObject(body)) throw new InvalidInputError([{ field: "", message: "The body must be an object." }]);
     const findings: unknown = check(body);
     if (Array.isArray(findings)) throw new InvalidInputError(findings.slice(0, FINDINGS_MAX).map(fieldError));
     return body as Body;
   };
+  return Object.assign(read, { schema: schemaOfParams(schema) });
 }
+
+/** Of operations that take nothing. */
+export const noFields = bodyReader<Record<never, never>>({});
 
 export function isObject(body: unknown): body is Record<string, unknown> {
   return typeof body === "object" && body !== null && !Array.isArray(body);

@@ -63,6 +63,7 @@ const FAILURES: Readonly<Record<string, Outcome>> = {
   PAYMENT_VOID_REFUSED: { ...UNAVAILABLE, code: "PAYMENT_VOID_REFUSED" },
   OVERLOADED,
   QUEUE_FULL: OVERLOADED,
+  DEADLINE_PASSED: TIMED_OUT,
   REQUEST_TIMEOUT: TIMED_OUT,
   REQUEST_SKIPPED: TIMED_OUT,
   UNABLE_DECODE_PARAM: { status: 400, code: "MALFORMED_URL", detail: "The address is not valid." },
@@ -105,6 +106,7 @@ function headersOf(
   const headers: Record<string, string> = {};
   if (status === 401) headers["www-authenticate"] = challengeOf(code, data);
   if (status === 405 && Array.isArray(data.allowed)) headers.allow = data.allowed.join(", ");
+  if (status === 429) Object.assign(headers, data.headers);
   const retryAfter = typeof data.retryAfterSeconds === "number" ? data.retryAfterSeconds : undefined;
   if (status === 503 || status === 429 || retryAfter !== undefined) {
     headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfter ?? 1)));

@@ -1,23 +1,30 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import ApiGateway from "moleculer-web";
 import { type Config, config } from "../../lib/config.ts";
-import { callAction, defineService } from "../../lib/define.ts";
+import { defineService } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
+import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
+import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
-import { hasBody, readJson, readRaw } from "./body.ts";
+import type { Route } from "./contract/route.ts";
+import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
-import { ForbiddenError, MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { type ApiRequest, type Call, hasRole } from "./request.ts";
-import type { Route, TokenRoute } from "./routes.ts";
-import { type WebRequest, webSettings } from "./web.ts";
+import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
+import { replyTo } from "./reply.ts";
+import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
+import { begun, type WebRequest, webSettings } from "./web.ts";
 
 interface State {
   server: Server;
   metrics: Metrics;
+  timeoutMs: number;
+  admission: Admission;
+  shedder: Shedder;
+  loopDelay: LoopDelay;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -30,31 +37,19 @@ export const gatewayService = (settings: Config) =>
     mixins: [authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
-      /** The request as its route sees it. @throws what keeps its sender from asking for this */
-      async authorised(route: TokenRoute, request: WebRequest): Promise<ApiRequest> {
-        const { headers, $params } = request;
-        const principal = await this.verify(headers.authorization);
-        const mayLack = route.method === "GET" || (route.optionalBody && !hasBody(request));
-        const body = mayLack ? undefined : await readJson(request);
-        if (!hasRole(principal, ...route.roles)) {
-          throw new ForbiddenError(`This takes one of the roles ${route.roles.join(", ")}.`);
-        }
-        return { principal, headers, path: $params.params, query: $params.query, body };
-      },
-
-      /** Answers one request, in the order that the API promises: 401, 415/413/400, 403, 422, 400 of the key, the call. */
+      /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
       async handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void> {
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
-        const { $ctx: ctx } = request;
-        const call: Call = (action, params, options) => callAction(ctx, action, params, options);
-        const reply = route.signed
-          ? await route.handle(
-              { path: request.$params.params, headers: request.headers, body: await readRaw(request) },
-              call,
-            )
-          : await route.handle(await this.authorised(route, request), call);
-        this.answer(request, response, reply);
+        const reply = await replyTo(this, route, request, response);
+        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+      },
+
+      /** What explains the API, where this deployment shows it. */
+      async handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void> {
+        if (request.method !== "GET") throw new MethodNotAllowedError(["GET"]);
+        if (!settings.DOCS) throw new RouteNotFoundError();
+        await showDocument(path, request, response);
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {
@@ -71,10 +66,11 @@ export const gatewayService = (settings: Config) =>
         const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
         const { problem, headers } = problemOf(error, path, correlationId);
         const lines = log(this.logger, { correlationId });
+        if (problem.status === 401) this.admission.badToken(request);
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });
         else if (problem.status > 500)
           lines.warn("a request could not be served", { method, path, code: problem.code });
-        const answer = { status: problem.status, headers, body: problem };
+        const answer = { status: problem.status, headers, body: JSON.stringify(problem) };
         this.answer(request, response, answer, "application/problem+json; charset=utf-8");
       },
 
@@ -88,6 +84,12 @@ export const gatewayService = (settings: Config) =>
 
       /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
       receive(request: IncomingMessage, response: ServerResponse): void {
+        const refusal = this.admission.address(request);
+        if (refusal) this.errorHandler(begun(request, response), response, refusal);
+        else this.route(request, response);
+      },
+
+      route(request: IncomingMessage, response: ServerResponse): void {
         this.httpHandler(request, response).catch((err: unknown) => {
           log(this.logger, {}).error("a request could not be answered", { err });
           response.destroy();
@@ -103,9 +105,13 @@ export const gatewayService = (settings: Config) =>
     actions: { listAliases: false, addRoute: false, removeRoute: false },
     created() {
       this.metrics = metricsOf(this.broker);
+      this.admission = createAdmission(this.broker, settings);
+      this.timeoutMs = settings.REQUEST_TIMEOUT_MS;
+      this.loopDelay = watchLoopDelay();
+      this.shedder = createGatewayShedder(settings, this.metrics, this.loopDelay);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
-      this.server = createServer(LIMITS, (request, response) => this.receive(request, response));
+      this.server = createApiServer(settings, LIMITS, (request, response) => this.receive(request, response));
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
@@ -116,6 +122,7 @@ export const gatewayService = (settings: Config) =>
     },
     async stopped() {
       await this.drainRequests();
+      this.loopDelay.stop();
     },
   });
 

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import type { IdempotencyClaim } from "../../lib/contracts.ts";
 import { IdempotencyKeyInvalidError, IdempotencyKeyMissingError } from "./refusals.ts";
+import type { ApiRequest } from "./request.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
 /** A string of RFC 8941 without parameters: `"…"`, with \" and \\ escaped. */
@@ -27,6 +28,17 @@ export function claimOf(
   params: unknown,
 ): IdempotencyClaim {
   return { subject, key: parseIdempotencyKey(header), operation, requestHash: requestHash(params) };
+}
+
+/** Where a key is not required: a claim for whoever sends one. */
+export function claimIfKeyed(
+  { principal, headers }: Pick<ApiRequest, "principal" | "headers">,
+  operation: string,
+  params: object,
+): { readonly idempotency?: IdempotencyClaim } {
+  const header = headers["idempotency-key"];
+  if (header === undefined) return {};
+  return { idempotency: claimOf(principal.subject, operation, header, params) };
 }
 
 /** SHA-256 of the canonical request, hex. */

@@ -3,7 +3,8 @@ import { InvalidInputError } from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
 import type { Principal } from "./auth.ts";
-import { bodyReader, isObject, paymentMethod, text, uuid } from "./body-schema.ts";
+import { type BodyReader, bodyReader, isObject, paymentMethod, text, uuid } from "./body-schema.ts";
+import { id } from "./contract/json-schema.ts";
 import { ForbiddenError } from "./refusals.ts";
 import { hasRole } from "./request.ts";
 
@@ -36,7 +37,7 @@ export const ORDER_SCHEMA = {
     },
   },
   paymentMethod: { ...paymentMethod, optional: true },
-  customerId: { ...uuid, optional: true },
+  customerId: { ...uuid, optional: true, json: { ...id, description: "Only staff may name the customer." } },
 };
 
 interface OrderBody {
@@ -47,6 +48,11 @@ interface OrderBody {
 }
 
 const readOrder = bodyReader<OrderBody>(ORDER_SCHEMA);
+
+/** The body as it came: what is wrong with it depends on who sends it, see parseOrder. */
+export const orderBody: BodyReader<unknown> = Object.assign((body: unknown) => body, {
+  schema: readOrder.schema,
+});
 
 /** What the order is to be, without its idempotency claim. @throws ForbiddenError, InvalidInputError */
 export function parseOrder(body: unknown, principal: Principal): Omit<CreateOrderParams, "idempotency"> {

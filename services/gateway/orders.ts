@@ -1,32 +1,30 @@
-import type { OrderStatus, OrderView, SagaView } from "../../lib/contracts.ts";
+import type { OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
+import { ORDER_STATUSES } from "./contract/views.ts";
 import { claimOf } from "./idempotency-key.ts";
 import { parseOrder } from "./order-input.ts";
-import { instant, oneOf, readQuery, token, uuid, wholeNumber } from "./query.ts";
+import { instant, oneOf, PAGE, type QueryOf, uuid } from "./query.ts";
 import { ForbiddenError } from "./refusals.ts";
-import { type ApiRequest, type Call, idIn, ok, type Reply, viewerOf, waitSecondsOf } from "./request.ts";
-
-const STATUSES: readonly OrderStatus[] = [
-  "draft",
-  "created",
-  "paying",
-  "paid",
-  "shipping",
-  "completed",
-  "cancelling",
-  "cancelled",
-];
+import {
+  type ApiRequest,
+  answerOf,
+  type Call,
+  idIn,
+  ok,
+  type Reply,
+  viewerOf,
+  waitSecondsOf,
+} from "./request.ts";
 
 /** What a waiting call may take on top of the wait. */
 const ANSWER_MS = 5_000;
 
-const LIST_QUERY = {
-  status: oneOf(STATUSES),
+export const LIST_QUERY = {
+  status: oneOf(ORDER_STATUSES),
   customerId: uuid,
   from: instant,
   to: instant,
-  limit: wholeNumber(1, 100),
-  cursor: token(200),
+  ...PAGE,
 };
 
 /** POST /orders: validated before the key is claimed, so that a refusal leaves the key unused. */
@@ -35,20 +33,15 @@ export async function createOrder(request: ApiRequest, call: Call): Promise<Repl
   const order = parseOrder(request.body, principal);
   const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], order);
   const answer = await call("saga.createOrder", { ...order, idempotency });
-  return {
-    status: answer.status,
-    headers: {
-      location: `/api/orders/${answer.body.orderId}`,
-      ...answer.headers,
-      ...(answer.replayed && { "idempotent-replayed": "true" }),
-    },
-    body: answer.body,
-  };
+  return answerOf(answer, { location: `/api/orders/${answer.body.orderId}` });
 }
 
 /** GET /orders. A customer may name themselves, and nobody else. */
-export async function listOrders(request: ApiRequest, call: Call): Promise<Reply> {
-  const query = readQuery(request.query, LIST_QUERY);
+export async function listOrders(
+  request: ApiRequest<undefined, QueryOf<typeof LIST_QUERY>>,
+  call: Call,
+): Promise<Reply> {
+  const { query } = request;
   const viewer = viewerOf(request.principal);
   if (viewer.customerId !== undefined && (query.customerId ?? viewer.customerId) !== viewer.customerId) {
     throw new ForbiddenError("Only staff may list the orders of others.");

@@ -1,9 +1,11 @@
 import type { Line } from "../../lib/events.ts";
 import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
-import { bodyReader, paymentMethod, text, uuid } from "./body-schema.ts";
+import { bodyReader, currency, paymentMethod, text, uuid } from "./body-schema.ts";
 import { claimOf } from "./idempotency-key.ts";
+import { underKey } from "./keyed.ts";
 import {
   type ApiRequest,
+  answerOf,
   type Call,
   hasRole,
   idIn,
@@ -16,23 +18,12 @@ import {
 /** What a waiting call may take on top of the wait. */
 const ANSWER_MS = 5_000;
 
-const readPay = bodyReader<{ paymentMethod: string }>({ paymentMethod });
-const readCancel = bodyReader<{ reason?: string }>({ reason: { ...text(500), optional: true } });
-const readRefund = bodyReader<{ amountMinor?: number; reason: string }>({
+export const payBody = bodyReader<{ paymentMethod: string }>({ paymentMethod });
+export const cancelBody = bodyReader<{ reason?: string }>({ reason: { ...text(500), optional: true } });
+export const refundBody = bodyReader<{ amountMinor?: number; reason: string }>({
   amountMinor: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER, optional: true },
   reason: text(500),
 });
-
-interface Answered {
-  readonly replayed: boolean;
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: unknown;
-}
-
-function answerOf({ status, headers, body, replayed }: Answered): Reply {
-  return { status, headers: { ...headers, ...(replayed && { "idempotent-replayed": "true" }) }, body };
-}
 
 function orderParams(request: ApiRequest) {
   return { orderId: idIn(request, "orderId", "order"), ...viewerOf(request.principal) };
@@ -43,16 +34,16 @@ function claim(request: ApiRequest, operation: string, params: object) {
 }
 
 /** POST /orders/:orderId/pay */
-export async function payOrder(request: ApiRequest, call: Call): Promise<Reply> {
-  const params = { ...orderParams(request), ...readPay(request.body) };
+export async function payOrder(request: ApiRequest<{ paymentMethod: string }>, call: Call): Promise<Reply> {
+  const params = { ...orderParams(request), ...request.body };
   const idempotency = claim(request, "POST /orders/:orderId/pay", params);
   return answerOf(await call("saga.payOrder", { ...params, idempotency }));
 }
 
 /** POST or PUT /orders/:orderId/cancel */
-export async function cancelOrder(request: ApiRequest, call: Call): Promise<Reply> {
+export async function cancelOrder(request: ApiRequest<{ reason?: string }>, call: Call): Promise<Reply> {
   const { principal } = request;
-  const params = { ...orderParams(request), ...readCancel(request.body ?? {}) };
+  const params = { ...orderParams(request), ...request.body };
   const idempotency = claim(request, "POST /orders/:orderId/cancel", params);
   const byStaff = hasRole(principal, "staff");
   return answerOf(
@@ -75,8 +66,10 @@ export async function getTransaction(request: ApiRequest, call: Call): Promise<R
 
 /** POST /orders/:orderId/ship and /complete */
 export const moveOrder =
-  (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) =>
-    ok(await call(action, { orderId: idIn(request, "orderId", "order") }));
+  (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) => {
+    const params = { orderId: idIn(request, "orderId", "order") };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
+  };
 
 export async function getPayment(request: ApiRequest, call: Call): Promise<Reply> {
   const paymentId = idIn(request, "paymentId", "payment");
@@ -90,18 +83,23 @@ export async function listPayments(request: ApiRequest, call: Call): Promise<Rep
 }
 
 /** POST /payments/:paymentId/refund */
-export async function refundPayment(request: ApiRequest, call: Call): Promise<Reply> {
-  const params = { paymentId: idIn(request, "paymentId", "payment"), ...readRefund(request.body) };
+export async function refundPayment(
+  request: ApiRequest<{ amountMinor?: number; reason: string }>,
+  call: Call,
+): Promise<Reply> {
+  const params = { paymentId: idIn(request, "paymentId", "payment"), ...request.body };
   const idempotency = claim(request, "POST /payments/:paymentId/refund", params);
   return answerOf(await call("payment.refund", { ...params, idempotency }));
 }
 
-const readStockTry = bodyReader<{
-  gid?: string;
-  orderId: string;
-  items: readonly Line[];
-  ttlSeconds?: number;
-}>({
+interface StockTry {
+  readonly gid?: string;
+  readonly orderId: string;
+  readonly items: readonly Line[];
+  readonly ttlSeconds?: number;
+}
+
+export const stockTryBody = bodyReader<StockTry>({
   gid: { ...uuid, optional: true },
   orderId: uuid,
   items: {
@@ -118,16 +116,20 @@ const readStockTry = bodyReader<{
 });
 
 /** POST /products/stock/try: a coordinator of one's own; without a gid the order is the transaction. */
-export async function tryStock(request: ApiRequest, call: Call): Promise<Reply> {
-  const body = readStockTry(request.body);
-  const held = await call("product.stockTry", { ...body, gid: body.gid ?? body.orderId });
-  return { status: 201, body: held };
+export async function tryStock(request: ApiRequest<StockTry>, call: Call): Promise<Reply> {
+  const { body } = request;
+  const params = { ...body, gid: body.gid ?? body.orderId };
+  return underKey(request, call, { operation: "product.stockTry", params }, async () => ({
+    status: 201,
+    body: await call("product.stockTry", params),
+  }));
 }
 
 export const finishStock =
   (action: "product.stockConfirm" | "product.stockCancel") => async (request: ApiRequest, call: Call) => {
     const orderId = idIn(request, "orderId", "order");
-    return ok(await call(action, { gid: orderId, orderId }));
+    const params = { gid: orderId, orderId };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
   };
 
 interface PaymentTry {
@@ -139,21 +141,27 @@ interface PaymentTry {
   readonly paymentMethod: string;
 }
 
-const readPaymentTry = bodyReader<PaymentTry>({
+export const paymentTryBody = bodyReader<PaymentTry>({
   gid: { ...uuid, optional: true },
   orderId: uuid,
   customerId: uuid,
   amountMinor: { type: "number", integer: true, min: 1, max: Number.MAX_SAFE_INTEGER },
-  currency: { type: "string", pattern: /^[A-Z]{3}$/ },
+  currency,
   paymentMethod,
 });
 
 /** POST /payments/try: a coordinator of one's own; without a gid the order is the transaction. */
-export async function tryPayment(request: ApiRequest, call: Call): Promise<Reply> {
-  const body = readPaymentTry(request.body);
-  return { status: 201, body: await call("payment.try", { ...body, gid: body.gid ?? body.orderId }) };
+export async function tryPayment(request: ApiRequest<PaymentTry>, call: Call): Promise<Reply> {
+  const { body } = request;
+  const params = { ...body, gid: body.gid ?? body.orderId };
+  return underKey(request, call, { operation: "payment.try", params }, async () => ({
+    status: 201,
+    body: await call("payment.try", params),
+  }));
 }
 
 export const finishPayment =
-  (action: "payment.confirm" | "payment.cancel") => async (request: ApiRequest, call: Call) =>
-    ok(await call(action, { gid: idIn(request, "id", "payment") }));
+  (action: "payment.confirm" | "payment.cancel") => async (request: ApiRequest, call: Call) => {
+    const params = { gid: idIn(request, "id", "payment") };
+    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
+  };

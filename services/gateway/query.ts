@@ -1,17 +1,21 @@
 import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
+import { flag, id, type JsonSchema } from "./contract/json-schema.ts";
 
 /** Reads one parameter of a query string, which is text whatever it means. */
 export interface QueryReader<Value> {
   readonly read: (text: string) => Value | undefined;
   readonly expected: string;
+  readonly schema: JsonSchema;
 }
 
-type QueryOf<Readers> = {
+export type QueryReaders = Readonly<Record<string, QueryReader<unknown>>>;
+
+export type QueryOf<Readers> = {
   readonly [Name in keyof Readers]?: Readers[Name] extends QueryReader<infer Value> ? Value : never;
 };
 
 /** Reads a query by its readers. Unknown and repeated parameters are refused. @throws InvalidInputError */
-export function readQuery<const Readers extends Readonly<Record<string, QueryReader<unknown>>>>(
+export function readQuery<const Readers extends QueryReaders>(
   query: Readonly<Record<string, unknown>>,
   readers: Readers,
 ): QueryOf<Readers> {
@@ -35,6 +39,7 @@ export function oneOf<const Choice extends string>(choices: readonly Choice[]): 
   return {
     read: (text) => choices.find((choice) => choice === text),
     expected: `one of ${choices.join(", ")}`,
+    schema: { type: "string", enum: [...choices] },
   };
 }
 
@@ -43,19 +48,38 @@ export function wholeNumber(min: number, max: number): QueryReader<number> {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : undefined;
   };
-  return { read, expected: `a whole number from ${min} to ${max}` };
+  const schema = { type: "integer", minimum: min, maximum: max };
+  return { read, expected: `a whole number from ${min} to ${max}`, schema };
 }
 
 export const uuid: QueryReader<string> = {
   read: (text) =>
     /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text) ? text.toLowerCase() : undefined,
   expected: "a UUID",
+  schema: id,
 };
 
 /** Visible ASCII: a cursor. */
 export function token(lengthMax: number): QueryReader<string> {
   const read = (text: string) => (/^[\x21-\x7e]+$/.test(text) && text.length <= lengthMax ? text : undefined);
-  return { read, expected: `1 to ${lengthMax} visible ASCII characters` };
+  const schema = { type: "string", pattern: `^[\\x21-\\x7e]{1,${lengthMax}}$` };
+  return { read, expected: `1 to ${lengthMax} visible ASCII characters`, schema };
+}
+
+export const yesOrNo: QueryReader<boolean> = {
+  read: (text) => ({ true: true, false: false })[text],
+  expected: "true or false",
+  schema: flag,
+};
+
+/** Of every list. */
+export const PAGE = {
+  limit: explained("At most so many; default 20.", wholeNumber(1, 100)),
+  cursor: explained("`nextCursor` of the page before.", token(200)),
+};
+
+export function explained<Value>(about: string, reader: QueryReader<Value>): QueryReader<Value> {
+  return { ...reader, schema: { ...reader.schema, description: about } };
 }
 
 const INSTANT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:\d{2}))?$/;
@@ -67,4 +91,5 @@ export const instant: QueryReader<string> = {
     return Number.isNaN(time) ? undefined : new Date(time).toISOString();
   },
   expected: "a time as in 2026-01-31 or 2026-01-31T12:00:00Z",
+  schema: { type: "string", pattern: INSTANT.source, examples: ["2026-01-31T12:00:00Z"] },
 };

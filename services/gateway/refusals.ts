@@ -67,6 +67,14 @@ export class IdempotencyKeyInvalidError extends MoleculerClientError {
   }
 }
 
+/** 429: more than the limits of a subject or an address allow. */
+export class RateLimitedError extends MoleculerClientError {
+  constructor(policy: string, retryAfterSeconds: number, headers: Readonly<Record<string, string>>) {
+    const message = `Too many requests of this ${policy}: ask again after the time in Retry-After.`;
+    super(message, 429, "RATE_LIMITED", { policy, retryAfterSeconds, headers });
+  }
+}
+
 /** 503: the key set cannot be read, so that no token can be told good or bad. */
 export class KeysUnavailableError extends MoleculerRetryableError {
   constructor(options: { cause?: unknown } = {}) {

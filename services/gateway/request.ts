@@ -1,18 +1,21 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { ActionName, Actions } from "../../lib/actions.ts";
-import type { Viewer } from "../../lib/contracts.ts";
+import type { IdempotentAnswer, Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { Principal, Role } from "./auth.ts";
 
-/** A request as far as the routes see it: its sender is known, its body is parsed and not checked yet. */
-export interface ApiRequest {
+/** A request as far as its handler sees it: its sender is known, its body and query are checked. */
+export interface ApiRequest<Body = unknown, Query = unknown> {
   readonly principal: Principal;
   readonly headers: IncomingHttpHeaders;
   /** What the path holds at its `:names`, decoded. */
   readonly path: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, unknown>>;
-  readonly body: unknown;
+  readonly query: Query;
+  readonly body: Body;
 }
+
+/** A request as it came: its body is parsed, and neither it nor the query is checked yet. */
+export type RawRequest = ApiRequest<unknown, Readonly<Record<string, unknown>>>;
 
 export interface Reply {
   readonly status: number;
@@ -28,6 +31,18 @@ export type Call = <Name extends ActionName>(
 ) => Promise<Actions[Name]["result"]>;
 
 export const ok = (body: unknown): Reply => ({ status: 200, body });
+
+/** The answer to a request under its key, stored or new. */
+export function answerOf(
+  { status, headers, body, replayed }: IdempotentAnswer<unknown>,
+  more: Readonly<Record<string, string>> = {},
+): Reply {
+  return {
+    status,
+    headers: { ...more, ...headers, ...(replayed && { "idempotent-replayed": "true" }) },
+    body,
+  };
+}
 
 export function hasRole(principal: Principal, ...roles: readonly Role[]): boolean {
   return roles.some((role) => principal.roles.includes(role));

@@ -3,8 +3,10 @@ import type { CallingOptions, Context } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 import type { CallMeta } from "../../lib/define.ts";
 import { send } from "./answers.ts";
+import type { Route } from "./contract/route.ts";
 import { correlationIdOf } from "./correlation.ts";
-import { ROUTES, type Route } from "./routes.ts";
+import { DOCUMENT_PATHS } from "./documents.ts";
+import { ROUTES } from "./routes.ts";
 
 /** What moleculer-web puts on a request. */
 export interface WebRequest extends IncomingMessage {
@@ -23,6 +25,7 @@ export interface WebRequest extends IncomingMessage {
 /** The service, as far as an alias needs it. */
 interface Server {
   handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void>;
+  handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void>;
 }
 
 type Next = (error?: unknown) => void;
@@ -45,7 +48,13 @@ export const webSettings: ApiSettingsSchema = {
       ...common("/api"),
       aliases: Object.fromEntries(ROUTES.map((route) => [aliasName(route), aliasOf(route)])),
     },
-    { ...common("/"), aliases: { "GET /": index } },
+    {
+      ...common("/"),
+      aliases: {
+        "GET /": index,
+        ...Object.fromEntries(DOCUMENT_PATHS.map((path) => [`GET ${path}`, documentOf(path)])),
+      },
+    },
   ],
   // Settings travel to every node of the cluster; these are nobody else's.
   $secureSettings: ["routes", "rootCallOptions", "qsOptions"],
@@ -76,6 +85,12 @@ function aliasOf(route: Route) {
   };
 }
 
+function documentOf(path: string) {
+  return function show(this: Server, request: WebRequest, response: ServerResponse, next: Next) {
+    this.handleDocument(path, request, response).catch(next);
+  };
+}
+
 /** From here on every call, log line and answer of the request carries its correlation id. */
 function beginRequest(options: CallingOptions, request: WebRequest, response: ServerResponse): void {
   const id = correlationIdOf(request.headers["x-correlation-id"]);
@@ -85,10 +100,23 @@ function beginRequest(options: CallingOptions, request: WebRequest, response: Se
   response.setHeader("X-Correlation-ID", id);
 }
 
+/** A request that is answered before moleculer-web has seen it. */
+export function begun(request: IncomingMessage, response: ServerResponse): WebRequest {
+  const begun = Object.assign(request, { $startTime: process.hrtime() }) as WebRequest;
+  beginRequest({}, begun, response);
+  return begun;
+}
+
 /** GET /: for whoever types the address into a browser. */
 function index(_request: IncomingMessage, response: ServerResponse): void {
   send(response, {
     status: 200,
-    body: { name: "holdfast", api: ROUTES.map((route) => `${route.method} /api${route.path}`) },
+    body: JSON.stringify({
+      name: "holdfast",
+      docs: "/docs",
+      openapi: "/openapi.json",
+      asyncapi: "/asyncapi.json",
+      api: ROUTES.map((route) => `${route.method} /api${route.path}`),
+    }),
   });
 }

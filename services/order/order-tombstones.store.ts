@@ -11,6 +11,10 @@ import { statement } from "../../lib/statement.ts";
 const LOCK_KEY = 0x746f6d62;
 const SHARE = statement("order_tombstones_share", "select pg_advisory_xact_lock_shared($1)");
 const LOCK = statement("order_tombstones_lock", "select pg_advisory_xact_lock($1)");
+const BURIED = statement(
+  "order_buried",
+  "select order_id as id from order_tombstones where order_id = any($1)",
+);
 const BURY = statement(
   "order_bury",
   "insert into order_tombstones (order_id) select id from unnest($1::uuid[]) as t(id) order by id on conflict do nothing",
@@ -29,4 +33,10 @@ export function holdDrafts(tx: Tx): void {
 /** From now on no draft of these orders is taken. */
 export function buryOrders(tx: Tx, orderIds: readonly string[]): void {
   tx.send(BURY, [orderIds]);
+}
+
+/** Which of these orders have been cancelled before their draft came. */
+export async function buriedOrders(tx: Tx, orderIds: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await tx.query<{ id: string }>(BURIED, [orderIds]);
+  return new Set(rows.map(({ id }) => id));
 }

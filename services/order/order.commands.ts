@@ -1,5 +1,4 @@
 import type { Logger } from "moleculer";
-import type { Actions } from "../../lib/actions.ts";
 import type { OrderStatus } from "../../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
@@ -7,15 +6,9 @@ import type { Reason } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import type { Metrics } from "../../lib/metrics.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
-import {
-  insertDrafts,
-  type Move,
-  type MovedOrder,
-  moveOrders,
-  type OrderFacts,
-  orderFacts,
-} from "./order.store.ts";
-import { conflictOf, moveOf, type OrderCommand, type OrderEvent, totalOf } from "./order.ts";
+import type { UnpaidRule } from "./order.drafts.ts";
+import { type Move, type MovedOrder, moveOrders, type OrderFacts, orderFacts } from "./order.store.ts";
+import { conflictOf, moveOf, type OrderCommand, type OrderEvent } from "./order.ts";
 import { buryOrders, holdDrafts } from "./order-tombstones.store.ts";
 
 /** What changes orders: the aggregate's rules around the store's statements, each command for many orders. */
@@ -25,69 +18,13 @@ export interface CommandContext {
   readonly enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** How many unpaid orders a customer may have; left out: any number. */
+  readonly unpaid?: UnpaidRule;
 }
 
 export interface Traced<Params> {
   readonly params: Params;
   readonly correlationId: string;
-}
-
-type DraftParams = Actions["order.draft"]["params"];
-type DraftResult = Actions["order.draft"]["result"];
-
-export async function draftOrders(
-  context: CommandContext,
-  items: readonly Traced<DraftParams>[],
-): Promise<(DraftResult | Error)[]> {
-  // A retry may meet its first try in one batch; the insert must see each order once.
-  const unique = new Map(items.map((item) => [item.params.orderId, item]));
-  for (const { params } of unique.values()) {
-    if (totalOf(params.items) !== params.totalMinor)
-      throw new RangeError("the total is not the sum of the lines");
-  }
-  return withTransaction(context.database, async (tx) => {
-    const fresh = await insertDrafts(
-      tx,
-      [...unique.values()].map(({ params }) => params),
-    );
-    context.enqueueEvents(
-      tx,
-      [...unique.values()].filter(({ params }) => fresh.has(params.orderId)).map(orderCreated),
-    );
-    tx.afterCommit(() => context.metrics.ordersCreated(fresh.size));
-    const known = await orderFacts(
-      tx,
-      [...unique.keys()].filter((orderId) => !fresh.has(orderId)),
-    );
-    return items.map(({ params }) => {
-      const { orderId, totalMinor } = params;
-      if (fresh.has(orderId)) return { orderId, totalMinor };
-      const before = known.get(orderId);
-      // Neither new nor known: it was cancelled before this draft came.
-      if (!before || before.status === "cancelled") {
-        const facts = { orderId, status: "cancelled" };
-        return new StateConflictError("The order has been cancelled.", "ORDER_STATE_CONFLICT", facts);
-      }
-      return { orderId, totalMinor: before.totalMinor };
-    });
-  });
-}
-
-function orderCreated({ params, correlationId }: Traced<DraftParams>): NewEvent<"ORDER_CREATED"> {
-  const { orderId, customerId, totalMinor, currency, items } = params;
-  return {
-    type: "ORDER_CREATED",
-    aggregateId: orderId,
-    aggregateVersion: 1,
-    correlationId,
-    data: {
-      orderId,
-      customerId,
-      totalMinor,
-      currency,
-      items: items.map(({ productId, quantity }) => ({ productId, quantity })),
-    },
-  };
 }
 
 export interface Moved {

@@ -20,14 +20,8 @@ import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
 import { requestCancellations } from "./order.cancellation.ts";
-import {
-  type CommandContext,
-  cancelOrders,
-  carryOut,
-  draftOrders,
-  type Moved,
-  type Traced,
-} from "./order.commands.ts";
+import { type CommandContext, cancelOrders, carryOut, type Moved, type Traced } from "./order.commands.ts";
+import { draftOrders } from "./order.drafts.ts";
 import { expireOrders } from "./order.expiry.ts";
 import { defineOrderModel, type OrderModel } from "./order.model.ts";
 import { type PaymentRequest, payOrders } from "./order.payment.ts";
@@ -36,6 +30,7 @@ import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
 import { findBills, findOrders, type OrderLookup } from "./order-view.store.ts";
 import { createStaleDrafts } from "./stale-drafts.ts";
+import { unpaidOrders, unpaidSince } from "./unpaid-orders.store.ts";
 
 type Draft = Actions["order.draft"];
 type RequestCancellation = Actions["order.requestCancellation"];
@@ -66,18 +61,20 @@ export default defineService<OrderVars>()({
   ],
   methods: {
     commandContext(): CommandContext {
+      const { UNPAID_ORDERS_MAX: max, RESERVATION_TTL_SECONDS: ttlSeconds } = config();
       return {
         database: this.database,
         enqueueEvents: this.enqueueEvents,
         metrics: metricsOf(this.broker),
         logger: this.logger,
+        ...(max > 0 && { unpaid: { max, ttlSeconds } }),
       };
     },
     async applyEvents(tx: Tx, events: readonly DomainEvent[]): Promise<void> {
       await expireOrders(tx, this.commandContext(), events);
     },
-    async view(lookup: OrderLookup): Promise<OrderView> {
-      const order = await this.find(lookup);
+    async view(lookup: OrderLookup, deadline?: number): Promise<OrderView> {
+      const order = await this.find(lookup, deadline);
       if (!order) throw new NotFoundError("order", lookup.orderId);
       return order;
     },
@@ -230,7 +227,7 @@ export default defineService<OrderVars>()({
       callers: ["gateway", "saga"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       handler(ctx: ActionContext<"order.get">) {
-        return this.view(ctx.params);
+        return this.view(ctx.params, ctx.meta.deadline);
       },
     },
     /** @throws ORDER_NOT_FOUND */
@@ -238,8 +235,18 @@ export default defineService<OrderVars>()({
       callers: ["gateway"],
       params: { $$strict: true, orderId: uuid, customerId: viewer },
       async handler(ctx: ActionContext<"order.status">) {
-        const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params);
+        const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params, ctx.meta.deadline);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
+      },
+    },
+    /** How many unpaid orders a customer has, counted up to `max`. */
+    unpaid: {
+      callers: ["saga"],
+      params: { $$strict: true, customerId: uuid, max: { type: "number", integer: true, min: 1 } },
+      async handler(ctx: ActionContext<"order.unpaid">) {
+        const { customerId, max } = ctx.params;
+        const since = unpaidSince(config().RESERVATION_TTL_SECONDS);
+        return { unpaid: await unpaidOrders(this.database, customerId, since, max) };
       },
     },
     /** What there is to pay. @throws ORDER_NOT_FOUND also when it is somebody else's */

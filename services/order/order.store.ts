@@ -5,6 +5,7 @@ import type { Line, Reason } from "../../lib/events.ts";
 import { statement } from "../../lib/statement.ts";
 import { moveOf, type OrderCommand } from "./order.ts";
 import { keepTombstones } from "./order-tombstones.store.ts";
+import { countUnpaid, lockCustomers } from "./unpaid-orders.store.ts";
 
 /** SQL that changes orders. Each function takes many; one is a batch of one. */
 
@@ -20,6 +21,20 @@ const INSERT = statement(
    on conflict (id) do nothing
    returning id`,
 );
+// The drafts of a customer that there is room for, in the order given; one that is there already takes none.
+const INSERT_LIMITED = statement(
+  "order_insert_limited",
+  `insert into orders (id, customer_id, saga_id, status, total_minor, currency, shipping_address)
+   select id, n.customer_id, saga_id, 'draft', total_minor, currency, address
+   from (select t.*, row_number() over (partition by t.customer_id) as nth
+         from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[], $5::text[], $6::jsonb[])
+              as t(id, customer_id, saga_id, total_minor, currency, address)
+         where not exists (select from order_tombstones d where d.order_id = t.id)
+           and not exists (select from orders e where e.id = t.id)) n
+   where nth <= $8 - ${countUnpaid("n.customer_id", "$7::uuid", "$8::int")}
+   on conflict (id) do nothing
+   returning id`,
+);
 const INSERT_ITEMS = statement(
   "order_insert_items",
   `insert into order_items (order_id, line, product_id, sku, quantity, price_minor)
@@ -31,16 +46,32 @@ const INSERT_HISTORY = statement(
    select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[])`,
 );
 
-/** Inserts drafts with lines and history, but of orders that were cancelled before; answers the ids that are new. */
-export async function insertDrafts(tx: Tx, drafts: readonly Draft[]): Promise<ReadonlySet<string>> {
+/** How many unpaid orders a customer may have, and since when (a UUIDv7) one may be unpaid. */
+export interface UnpaidLimit {
+  readonly max: number;
+  readonly since: string;
+}
+
+/**
+ * Inserts drafts with lines and history, but of orders that were cancelled before and of customers that are at their
+ * limit; answers the ids that are new.
+ */
+export async function insertDrafts(
+  tx: Tx,
+  drafts: readonly Draft[],
+  limit?: UnpaidLimit,
+): Promise<ReadonlySet<string>> {
   keepTombstones(tx);
-  const rows = await tx.query<{ id: string }>(INSERT, [
+  const customerIds = drafts.map((draft) => draft.customerId);
+  if (limit) lockCustomers(tx, customerIds);
+  const rows = await tx.query<{ id: string }>(limit ? INSERT_LIMITED : INSERT, [
     drafts.map((draft) => draft.orderId),
-    drafts.map((draft) => draft.customerId),
+    customerIds,
     drafts.map((draft) => draft.sagaId),
     drafts.map((draft) => draft.totalMinor),
     drafts.map((draft) => draft.currency),
     drafts.map((draft) => (draft.shippingAddress ? JSON.stringify(draft.shippingAddress) : null)),
+    ...(limit ? [limit.since, limit.max] : []),
   ]);
   const inserted = new Set(rows.map(({ id }) => id));
   const fresh = drafts.filter(({ orderId }) => inserted.has(orderId));

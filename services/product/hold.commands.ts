@@ -6,9 +6,16 @@ import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import type { TccRequest } from "../../mixins/tcc-participant.mixin.ts";
 import { endHolds, type HeldHead, type Hold, lockHeads, takeHolds } from "./hold.store.ts";
 import { giveBackStock, lockProducts, lockStock, sellStock, takeStock } from "./product.store.ts";
-import { insertLines, moveLines, openHeads, type ReservedLine, sendLines } from "./reservation.store.ts";
+import {
+  type Head,
+  insertLines,
+  moveLines,
+  openHeads,
+  type ReservedLine,
+  sendLines,
+} from "./reservation.store.ts";
 import { allocate, quantities } from "./reservation.ts";
-import { releaseStock } from "./stock.commands.ts";
+import { event, releaseStock } from "./stock.commands.ts";
 
 /** Stock's part in a global transaction: hold past the expiry, then sell, or give back as it was. */
 
@@ -47,7 +54,7 @@ export async function applyHolds(
   const chosen = [...first.values()];
   const heads = await (lockedBefore ?? lockHeads(tx, [...first.keys()].sort()));
   const answers: Answers = new Map();
-  if (op === "try") await tryHolds(tx, chosen, heads, answers, ttlSeconds);
+  if (op === "try") await tryHolds(tx, chosen, heads, answers, enqueueEvents, ttlSeconds);
   else await finishHolds(tx, op, chosen, heads, answers, enqueueEvents);
   return requests.map((request) => {
     const isFirst = first.get(request.orderId) === request;
@@ -64,11 +71,12 @@ async function tryHolds(
   requests: readonly HoldRequest[],
   heads: ReadonlyMap<string, HeldHead>,
   answers: Answers,
+  enqueueEvents: Enqueue,
   ttlSeconds: number,
 ): Promise<void> {
   const reserved = requests.filter(({ orderId }) => heads.get(orderId)?.status === "RESERVED");
   const missing = requests.filter(({ orderId, items }) => !heads.has(orderId) && items !== undefined);
-  const made = await reserveAndHold(tx, missing, answers, ttlSeconds);
+  const made = await reserveAndHold(tx, missing, answers, enqueueEvents, ttlSeconds);
   sendLines(
     tx,
     reserved.map(({ orderId }) => orderId),
@@ -94,6 +102,7 @@ async function reserveAndHold(
   tx: Tx,
   requests: readonly HoldRequest[],
   answers: Answers,
+  enqueueEvents: Enqueue,
   defaultTtlSeconds: number,
 ): Promise<readonly HoldRequest[]> {
   if (requests.length === 0) return [];
@@ -111,7 +120,7 @@ async function reserveAndHold(
   await takeStock(tx, taken);
   const ttlOf = (request: HoldRequest) => request.ttlSeconds ?? defaultTtlSeconds;
   const chosen = reserved.map(({ request }) => request);
-  const { known } = await openHeads(
+  const { opened, known } = await openHeads(
     tx,
     chosen.map(({ orderId }) => orderId),
     "RESERVED",
@@ -136,7 +145,18 @@ async function reserveAndHold(
     "RESERVED",
     "HELD",
   );
+  enqueueEvents(
+    tx,
+    chosen.flatMap((request) => toldReserved(request, opened.get(request.orderId))),
+  );
   return chosen;
+}
+
+function toldReserved(request: HoldRequest, head: Head | undefined): NewEvent[] {
+  if (!head) return [];
+  const { orderId, items = [], correlationId } = request;
+  const expiresAt = (head.expiresAt ?? new Date(0)).toISOString();
+  return [event({ correlationId }, head, "STOCK_RESERVED", { orderId, items, expiresAt })];
 }
 
 async function finishHolds(

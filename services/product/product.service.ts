@@ -11,12 +11,14 @@ import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { database } from "../../mixins/database.mixin.ts";
+import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
+import { catalogue } from "./catalogue.mixin.ts";
 import { expireReservations, settleOverdueHolds } from "./expiry.ts";
 import { applyHolds, HOLD_ANSWERS, type HoldAnswer, type HoldRequest } from "./hold.commands.ts";
 import { lockHeads } from "./hold.store.ts";
@@ -44,7 +46,9 @@ export default defineService<ProductVars>()({
       topics: [TOPICS.sagaCommands.name],
       types: ["RESERVE_STOCK", "RELEASE_STOCK"],
     }),
+    catalogue(),
     tccParticipant("product"),
+    idempotency(),
     outbox("product"),
     retention("product"),
     database("product"),

@@ -1,84 +1,179 @@
-import type { Context } from "moleculer";
 import type { Engine } from "../../engine/engine.ts";
 import type { OperatorAction } from "../../engine/protocol.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
-import type { Tx } from "../../lib/database.ts";
-import { type CallMeta, defineMixin } from "../../lib/define.ts";
-import { StateConflictError } from "../../lib/errors.ts";
-import { uuid } from "../../lib/params.ts";
-import { recordDeed } from "./operations.store.ts";
+import type { Operation } from "../../lib/actions.ts";
+import { config } from "../../lib/config.ts";
+import type { IdempotencyClaim, IdempotentAnswer, OperationDone, Page } from "../../lib/contracts.ts";
+import type { Database, Tx } from "../../lib/database.ts";
+import { type ActionContext, defineMixin } from "../../lib/define.ts";
+import { NotFoundError, RequestInProgressError, StateConflictError } from "../../lib/errors.ts";
+import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
+import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
+import { claimKeys } from "../../mixins/idempotency.store.ts";
+import {
+  listDeeds,
+  listSagas,
+  listTransactions,
+  type OperatorDeed,
+  recordDeed,
+  type Seek,
+} from "./operations.store.ts";
+import { findSagas } from "./saga.store.ts";
+import { sagaView } from "./saga.view.ts";
+import { findTransactions } from "./tcc.store.ts";
+import { transactionView } from "./tcc.view.ts";
 
 interface OperationsVars {
+  database: Database;
   engine: Engine<SagaInstance, Tx>;
   transactions: Engine<TccInstance, Tx>;
+  storedAnswer<Body>(claim: IdempotencyClaim): Promise<IdempotentAnswer<Body> | undefined>;
 }
 
-interface Operation {
-  readonly id: string;
-  readonly actor: string;
-  readonly reason: string;
-}
-
-const params = {
+const operation = {
   $$strict: true,
   id: uuid,
-  actor: { type: "string", min: 1, max: 100 },
-  reason: { type: "string", min: 3, max: 1_000 },
+  target: { type: "enum", values: ["saga", "transaction"], optional: true },
+  actor,
+  reason: deedReason,
+  idempotency: { ...claimRules, optional: true },
 } as const;
 
-/** What operators do to what is stuck: each deed with its actor and reason in the audit trail. */
+const text = { type: "string", min: 1, max: 100, optional: true } as const;
+const instances = {
+  $$strict: true,
+  state: text,
+  type: text,
+  stuck: { type: "boolean", optional: true },
+  limit,
+  cursor,
+} as const;
+
+const deeds = {
+  $$strict: true,
+  actor: text,
+  action: text,
+  targetId: { ...uuid, optional: true },
+  limit,
+  cursor,
+} as const;
+
+/** What operators see of sagas and transactions, and do to what is stuck: each deed with its actor and reason in the trail. */
 export const sagaOperations = () =>
   defineMixin<OperationsVars>()({
     methods: {
-      /** @throws OPERATION_NOT_POSSIBLE neither a saga nor a transaction of that id can take it in its state */
-      async operate(
-        action: OperatorAction,
-        { id, actor, reason }: Operation,
-      ): Promise<{ id: string; done: true }> {
-        const input = { kind: "operator" as const, action };
-        const record = (targetType: "saga" | "transaction") => (tx: Tx) =>
+      /**
+       * Without a target, whatever has the id. @throws SAGA_NOT_FOUND, TRANSACTION_NOT_FOUND, OPERATION_NOT_POSSIBLE
+       * it cannot take that in its state
+       */
+      async operate(action: OperatorAction, params: Operation): Promise<IdempotentAnswer<OperationDone>> {
+        const { id, target, actor, reason, idempotency: claim } = params;
+        const stored = claim && (await this.storedAnswer<OperationDone>(claim));
+        if (stored) return stored;
+        const body: OperationDone = { id, action, done: true };
+        const answer = { status: 200, headers: {}, body };
+        const alongside = (targetType: OperatorDeed["targetType"]) => async (tx: Tx) => {
           recordDeed(tx, { actor, action, targetType, targetId: id, reason });
+          if (!claim) return;
+          const first = await claimKeys(tx, [{ claim, answer }], config().IDEMPOTENCY_HOURS);
+          // Somebody else claimed it since we looked: this deed is not to be done twice.
+          if (first.size === 0) throw new RequestInProgressError(1);
+        };
+        const input = { kind: "operator" as const, action };
         const done =
-          (await this.engine.offer(id, input, record("saga"))) ||
-          (await this.transactions.offer(id, input, record("transaction")));
-        if (done) return { id, done };
+          (target !== "transaction" && (await this.engine.offer(id, input, alongside("saga")))) ||
+          (target !== "saga" && (await this.transactions.offer(id, input, alongside("transaction"))));
+        if (done) return { replayed: false, ...answer };
+        await this.mustExist(id, target);
         const message = `Nothing of this id can take: ${action}.`;
         throw new StateConflictError(message, "OPERATION_NOT_POSSIBLE", { id, action });
+      },
+      async mustExist(id: string, target: Operation["target"]): Promise<void> {
+        const isThere = {
+          saga: async () => (await findSagas(this.database, [id])).length > 0,
+          transaction: async () => (await findTransactions(this.database, [id])).length > 0,
+        };
+        if (target !== undefined && !(await isThere[target]())) throw new NotFoundError(target, id);
       },
     },
     actions: {
       /** Tries the step in hand again at once. */
       retry: {
         callers: ["gateway"],
-        params,
-        handler(ctx: Context<Operation, CallMeta>) {
+        params: operation,
+        handler(ctx: ActionContext<"saga.retry">) {
           return this.operate("retry", ctx.params);
         },
       },
       /** Takes the step in hand for done; what it should have done is the operator's to see to. */
       skip: {
         callers: ["gateway"],
-        params,
-        handler(ctx: Context<Operation, CallMeta>) {
+        params: operation,
+        handler(ctx: ActionContext<"saga.skip">) {
           return this.operate("skip", ctx.params);
         },
       },
       /** Undoes a saga that has not reached its pivot. */
       compensate: {
         callers: ["gateway"],
-        params,
-        handler(ctx: Context<Operation, CallMeta>) {
+        params: operation,
+        handler(ctx: ActionContext<"saga.compensate">) {
           return this.operate("compensate", ctx.params);
         },
       },
       /** Cancels a transaction that is not decided, or ends a cancellation that cannot end by itself. */
       forceCancel: {
         callers: ["gateway"],
-        params,
-        handler(ctx: Context<Operation, CallMeta>) {
+        params: operation,
+        handler(ctx: ActionContext<"saga.forceCancel">) {
           return this.operate("force-cancel", ctx.params);
+        },
+      },
+      /** Sagas, newest first. @throws CURSOR_INVALID */
+      list: {
+        callers: ["gateway"],
+        params: instances,
+        async handler(ctx: ActionContext<"saga.list">) {
+          const found = await listSagas(this.database, ctx.params, seekOf(ctx.params));
+          return pageBy(found, ctx.params, sagaView);
+        },
+      },
+      /** Transactions, newest first. @throws CURSOR_INVALID */
+      transactions: {
+        callers: ["gateway"],
+        params: instances,
+        async handler(ctx: ActionContext<"saga.transactions">) {
+          const found = await listTransactions(this.database, ctx.params, seekOf(ctx.params));
+          return pageBy(found, ctx.params, transactionView);
+        },
+      },
+      /** What operators did, newest first. @throws CURSOR_INVALID */
+      deeds: {
+        callers: ["gateway"],
+        params: deeds,
+        async handler(ctx: ActionContext<"saga.deeds">) {
+          const found = await listDeeds(this.database, ctx.params, seekOf(ctx.params));
+          return pageBy(found, ctx.params, ({ id, ...deed }) => ({ actionId: id, ...deed }));
         },
       },
     },
   });
+
+interface Paging {
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+export function seekOf({ limit: size = PAGE_SIZE, cursor: after }: Paging): Seek {
+  return { rows: size + 1, ...(after && { before: readCursor(after) }) };
+}
+
+export function pageBy<Row extends { id: string }, View>(
+  found: readonly Row[],
+  { limit: size = PAGE_SIZE }: Paging,
+  view: (row: Row) => View,
+): Page<View> {
+  const { rows, nextCursor } = pageOf(found, size);
+  return { items: rows.map(view), ...(nextCursor && { nextCursor }) };
+}

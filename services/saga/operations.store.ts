@@ -1,22 +1,136 @@
 import { v7 as uuidv7 } from "uuid";
-import type { Tx } from "../../lib/database.ts";
+import type { OperatorActionView } from "../../lib/contracts.ts";
+import type { Database, Tx } from "../../lib/database.ts";
+import { LAST_ID } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
+import { SAGA_COLUMNS, type SagaRow, type StoredSaga, sagaFromRow } from "./saga.store.ts";
+import { type StoredTcc, TCC_COLUMNS, type TccRow, tccFromRow } from "./tcc.store.ts";
+
+/** SQL of what operators look at, and of the trail of what they do. Lists are newest first. */
 
 export interface OperatorDeed {
   readonly actor: string;
   readonly action: string;
-  readonly targetType: "saga" | "transaction";
+  readonly targetType: "saga" | "transaction" | "dead-letter";
   readonly targetId: string;
   readonly reason: string;
+  /** "done", or the code of what stood against it. */
+  readonly result?: string;
 }
 
 const RECORD = statement(
   "operator_record",
   `insert into operator_actions (id, actor, action, target_type, target_id, reason, result)
-   values ($1, $2, $3, $4, $5, $6, 'done')`,
+   values ($1, $2, $3, $4, $5, $6, $7)`,
 );
 
 /** Writes the audit trail, in the transaction of the deed. */
-export function recordDeed(tx: Tx, { actor, action, targetType, targetId, reason }: OperatorDeed): void {
-  tx.send(RECORD, [uuidv7(), actor, action, targetType, targetId, reason]);
+export function recordDeed(tx: Tx, deed: OperatorDeed): void {
+  const { actor, action, targetType, targetId, reason, result = "done" } = deed;
+  tx.send(RECORD, [uuidv7(), actor, action, targetType, targetId, reason, result]);
+}
+
+/** A page: what comes after `before` (an id), one row more than shown. */
+export interface Seek {
+  readonly before?: string;
+  readonly rows: number;
+}
+
+const DEEDS = statement(
+  "operator_list",
+  `select id, actor, action, target_type, target_id, reason, result, at from operator_actions
+   where id < $1 and ($2::text is null or actor = $2) and ($3::text is null or action = $3)
+     and ($4::uuid is null or target_id = $4)
+   order by id desc limit $5`,
+);
+
+export interface DeedFilter {
+  readonly actor?: string;
+  readonly action?: string;
+  readonly targetId?: string;
+}
+
+interface DeedRow {
+  id: string;
+  actor: string;
+  action: string;
+  target_type: OperatorActionView["targetType"];
+  target_id: string;
+  reason: string;
+  result: string;
+  at: Date;
+}
+
+export async function listDeeds(
+  database: Database,
+  { actor, action, targetId }: DeedFilter,
+  { before = LAST_ID, rows }: Seek,
+): Promise<(Omit<OperatorActionView, "actionId"> & { readonly id: string })[]> {
+  const found = await database.query<DeedRow>(DEEDS, [before, actor, action, targetId, rows]);
+  return found.map(({ target_type: targetType, target_id, at, ...deed }) => ({
+    ...deed,
+    targetType,
+    targetId: target_id,
+    at: at.toISOString(),
+  }));
+}
+
+export interface InstanceFilter {
+  readonly state?: string;
+  readonly type?: string;
+  readonly stuck?: boolean;
+}
+
+// Two ways to the same rows. What is open is a few of many: found by the index of what is due. All else is walked
+// through from the newest on until the page is full.
+const listed = (table: string, columns: string, filter: string) => {
+  const matches = `id < $1 and ($2::text is null or state = $2) and ${filter}`;
+  return {
+    all: `select ${columns} from ${table} where ${matches} order by id desc limit $5`,
+    open: `with open as materialized (select id from ${table} where wake_at is not null and ${matches})
+      select ${columns} from ${table} where id = any(array(select id from open order by id desc limit $5))
+      order by id desc`,
+  };
+};
+const sagas = listed(
+  "saga_instances",
+  SAGA_COLUMNS,
+  "($3::text is null or saga_type = $3) and ($4::boolean is null or (state = 'STUCK') = $4)",
+);
+const transactions = listed(
+  "tcc_transactions",
+  TCC_COLUMNS,
+  "($3::text is null or tcc_type = $3) and ($4::boolean is null or stuck = $4)",
+);
+const SAGAS = statement("saga_list", sagas.all);
+const OPEN_SAGAS = statement("saga_list_open", sagas.open);
+const TRANSACTIONS = statement("tcc_list", transactions.all);
+const OPEN_TRANSACTIONS = statement("tcc_list_open", transactions.open);
+
+const ENDED = ["COMPLETED", "COMPENSATED", "CONFIRMED", "CANCELLED"];
+
+function isOpen({ state, stuck }: InstanceFilter): boolean {
+  return stuck === true || (state !== undefined && !ENDED.includes(state));
+}
+
+function values({ state, type, stuck }: InstanceFilter, { before = LAST_ID, rows }: Seek): unknown[] {
+  return [before, state, type, stuck, rows];
+}
+
+export async function listSagas(
+  database: Database,
+  filter: InstanceFilter,
+  seek: Seek,
+): Promise<StoredSaga[]> {
+  const query = isOpen(filter) ? OPEN_SAGAS : SAGAS;
+  return (await database.query<SagaRow>(query, values(filter, seek))).map(sagaFromRow);
+}
+
+export async function listTransactions(
+  database: Database,
+  filter: InstanceFilter,
+  seek: Seek,
+): Promise<StoredTcc[]> {
+  const query = isOpen(filter) ? OPEN_TRANSACTIONS : TRANSACTIONS;
+  return (await database.query<TccRow>(query, values(filter, seek))).map(tccFromRow);
 }

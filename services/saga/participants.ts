@@ -22,7 +22,9 @@ export async function callParticipant(
 ): Promise<Reply> {
   try {
     if (faults.armed) await passPoint(`call.${effect.action}.before-send`);
-    const meta = { correlationId: instance.correlationId, sagaId: instance.id };
+    // Performed again after that time, so that what is still waiting then need not be done.
+    const deadline = Date.now() + effect.timeoutMs;
+    const meta = { correlationId: instance.correlationId, sagaId: instance.id, deadline };
     const result = await asWork(effect.action, () =>
       broker.call(effect.action, effect.params, { timeout: effect.timeoutMs, meta, caller: "saga" }),
     );

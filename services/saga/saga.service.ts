@@ -5,7 +5,7 @@ import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { CreateOrderAnswer, IdempotentAnswer } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
-import { type ActionContext, defineService } from "../../lib/define.ts";
+import { type ActionContext, callAction, defineService } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
@@ -21,14 +21,18 @@ import { outbox } from "../../mixins/outbox.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { accept, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
+import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
+import { keyedRequests } from "./keyed-requests.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
+import { rateLimits } from "./rate-limits.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
 import { sagaRules } from "./saga.retention.ts";
 import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga } from "./saga.store.ts";
 import { orderViewOf, sagaView } from "./saga.view.ts";
 import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
+import { createUnpaidGuard, type UnpaidGuard } from "./unpaid-orders.ts";
 
 interface SagaVars {
   protocol: SagaProtocol;
@@ -38,6 +42,7 @@ interface SagaVars {
   drafts: Waiters;
   endings: Endings;
   recovery: Poller;
+  unpaidGuard: UnpaidGuard;
 }
 
 const viewer = { ...uuid, optional: true };
@@ -51,8 +56,11 @@ export default defineService<SagaVars>()({
       topics: [TOPICS.products.name, TOPICS.payments.name],
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
+    deadLetters(),
     sagaOperations(),
     tccCoordinator(),
+    rateLimits(),
+    keyedRequests(),
     idempotency(),
     outbox("saga"),
     retention("saga", sagaRules),
@@ -115,6 +123,14 @@ export default defineService<SagaVars>()({
     });
     const intervalMs = settings.SAGA_POLL_MS;
     this.recovery = createPoller({ name: "saga recovery", intervalMs, run: () => engine.recover(), onError });
+    const max = settings.UNPAID_ORDERS_MAX;
+    this.unpaidGuard = createUnpaidGuard({
+      database: this.database,
+      max,
+      ttlSeconds: settings.RESERVATION_TTL_SECONDS,
+      ask: async (customerId) =>
+        (await callAction(this.broker, "order.unpaid", { customerId, max }, { caller: "saga" })).unpaid,
+    });
     const metrics = metricsOf(this.broker);
     metrics.collect(async () => metrics.sagaActive(await activeCount(this.database)));
   },
@@ -132,7 +148,8 @@ export default defineService<SagaVars>()({
   actions: {
     /**
      * Takes an order on: its saga and the answer under its Idempotency-Key are committed together. In the
-     * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS
+     * usual case the draft is there when it answers. @throws IDEMPOTENCY_KEY_REUSED, REQUEST_IN_PROGRESS,
+     * TOO_MANY_UNPAID_ORDERS
      */
     createOrder: {
       callers: ["gateway"],
@@ -145,8 +162,11 @@ export default defineService<SagaVars>()({
         idempotency: claimRules,
       },
       async handler(ctx: ActionContext<"saga.createOrder">): Promise<IdempotentAnswer<CreateOrderAnswer>> {
+        // No await where there is nothing to ask: most orders pass without giving up their turn.
+        const asking = this.unpaidGuard(ctx.params.customerId, ctx.params.idempotency);
+        if (asking) await asking;
         const request = createOrderRequest(this.protocol, ctx.params, ctx.meta.correlationId ?? ctx.id);
-        const answer = (await this.accept(request)) as IdempotentAnswer<CreateOrderAnswer>;
+        const answer = (await this.accept(request, ctx.meta.deadline)) as IdempotentAnswer<CreateOrderAnswer>;
         if (!answer.replayed) await this.drafts.wait(answer.body.sagaId, config().DRAFT_WAIT_MS);
         return answer;
       },
@@ -174,7 +194,9 @@ export default defineService<SagaVars>()({
         if (undone) return undone;
         await assertCancellable(this.database, order, ctx.params.idempotency);
         const request = cancelOrderRequest(this.protocol, ctx.params, order, correlationId);
-        return (await this.accept(request).catch(oneCancellation)) as IdempotentAnswer<{ sagaId: string }>;
+        return (await this.accept(request, ctx.meta.deadline).catch(oneCancellation)) as IdempotentAnswer<{
+          sagaId: string;
+        }>;
       },
     },
     /** With `waitMs` it answers when the saga has ended, at the latest after that time. @throws SAGA_NOT_FOUND */

@@ -10,7 +10,7 @@ import { type PackedProgress, packProgress, unpackProgress } from "./saga.progre
 
 /** All SQL of sagas. */
 
-interface SagaRow {
+export interface SagaRow {
   id: string;
   saga_type: string;
   state: SagaState;
@@ -29,7 +29,7 @@ interface SagaRow {
 }
 
 // What is left until its wake-up comes along: an input that says nothing of it must not put it off for ever.
-const COLUMNS = `id, saga_type, state, current_step, attempt, version, published, business_key, owner_id,
+export const SAGA_COLUMNS = `id, saga_type, state, current_step, attempt, version, published, business_key, owner_id,
   correlation_id, input, progress, created_at, updated_at,
   case when wake_at is not null then greatest(0, ceil(extract(epoch from wake_at - now()) * 1000))::int end as wake_in_ms`;
 
@@ -39,7 +39,7 @@ export interface StoredSaga extends SagaInstance {
   readonly updatedAt: Date;
 }
 
-function fromRow(row: SagaRow): StoredSaga {
+export function sagaFromRow(row: SagaRow): StoredSaga {
   return {
     id: row.id,
     type: row.saga_type,
@@ -116,7 +116,7 @@ function saveValues(changes: readonly Change<SagaInstance>[]): unknown[] {
 
 const LOAD = statement(
   "saga_load",
-  `select ${COLUMNS} from saga_instances where id = any($1) order by id for update`,
+  `select ${SAGA_COLUMNS} from saga_instances where id = any($1) order by id for update`,
 );
 
 const CLAIM_DUE = statement(
@@ -126,7 +126,7 @@ const CLAIM_DUE = statement(
    )
    update saga_instances set wake_at = now() + $2 * interval '1 millisecond'
    where id = any(array(select id from due))
-   returning ${COLUMNS}`,
+   returning ${SAGA_COLUMNS}`,
 );
 
 /** The engine's port to saga_instances and the outbox beside it. */
@@ -143,7 +143,7 @@ export function createSagaStore(
   return {
     transaction: (work) => withTransaction(database, work),
     async load(tx, ids) {
-      return (await tx.query<SagaRow>(LOAD, [ids])).map(fromRow);
+      return (await tx.query<SagaRow>(LOAD, [ids])).map(sagaFromRow);
     },
     save,
     async saveAlone(changes) {
@@ -154,7 +154,7 @@ export function createSagaStore(
       return new Set(rows.map(({ id }) => id));
     },
     async claimDue(limit, leaseMs) {
-      return (await database.query<SagaRow>(CLAIM_DUE, [limit, leaseMs])).map(fromRow);
+      return (await database.query<SagaRow>(CLAIM_DUE, [limit, leaseMs])).map(sagaFromRow);
     },
   };
 }
@@ -201,14 +201,14 @@ function eventsOf({ before, after, published }: Change<SagaInstance>): NewEvent[
   }));
 }
 
-const FIND = statement("saga_find", `select ${COLUMNS} from saga_instances where id = any($1)`);
+const FIND = statement("saga_find", `select ${SAGA_COLUMNS} from saga_instances where id = any($1)`);
 const FIND_BY_BUSINESS_KEY = statement(
   "saga_find_by_business_key",
-  `select ${COLUMNS} from saga_instances where business_key = $1 and saga_type = $2 order by id limit 1`,
+  `select ${SAGA_COLUMNS} from saga_instances where business_key = $1 and saga_type = $2 order by id limit 1`,
 );
 
 export async function findSagas(database: Database, ids: readonly string[]): Promise<StoredSaga[]> {
-  return (await database.query<SagaRow>(FIND, [ids])).map(fromRow);
+  return (await database.query<SagaRow>(FIND, [ids])).map(sagaFromRow);
 }
 
 export async function findSagaOf(
@@ -217,7 +217,7 @@ export async function findSagaOf(
   type: string,
 ): Promise<StoredSaga | undefined> {
   const [row] = await database.query<SagaRow>(FIND_BY_BUSINESS_KEY, [businessKey, type]);
-  return row && fromRow(row);
+  return row && sagaFromRow(row);
 }
 
 const ACTIVE = statement(

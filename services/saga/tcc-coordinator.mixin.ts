@@ -13,10 +13,10 @@ import { claimRules, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { type Acceptance, accept, type StartRequest } from "./accept.ts";
 import { createEndings, type Endings } from "./endings.ts";
-import { assertPayable } from "./payable.ts";
+import { createPayable, type Payable } from "./payable.ts";
 import { payOrderRequest } from "./requests.ts";
 import { createTccEngine } from "./tcc.engine.ts";
-import { findTransactions, insertStarted, type StoredTcc } from "./tcc.store.ts";
+import { findEachTransaction, findTransactions, type StoredTcc, starter } from "./tcc.store.ts";
 import { transactionView } from "./tcc.view.ts";
 
 interface CoordinatorVars {
@@ -28,6 +28,7 @@ interface CoordinatorVars {
   findTransaction: Batcher<string, StoredTcc | undefined>;
   transactionEndings: Endings;
   tccRecovery: Poller;
+  payable: Payable;
 }
 
 const PAY_PARAMS = {
@@ -70,7 +71,8 @@ export const tccCoordinator = () =>
       this.tccProtocol = protocol;
       this.transactions = engine;
       const { database, once } = this;
-      const acceptance = { database, once, engine, insert: insertStarted };
+      this.payable = createPayable(database, settings.PAY_ATTEMPTS_MAX);
+      const acceptance = { database, once, engine, insert: starter(settings.PAY_ATTEMPTS_MAX) };
       this.acceptPayment = createBatcher({
         name: "saga.payOrder",
         sizeMax,
@@ -79,11 +81,7 @@ export const tccCoordinator = () =>
       this.findTransaction = createBatcher({
         name: "saga.transaction",
         sizeMax,
-        run: async (ids) => {
-          const found = await findTransactions(this.database, [...new Set(ids)]);
-          const byId = new Map(found.map((transaction) => [transaction.id, transaction]));
-          return ids.map((id) => byId.get(id));
-        },
+        run: (ids) => findEachTransaction(this.database, ids),
       });
       const onError = (err: unknown) => log(this.logger, {}).warn("TCC recovery will try again", { err });
       const endedOf = async (ids: readonly string[]) =>
@@ -112,7 +110,7 @@ export const tccCoordinator = () =>
     actions: {
       /**
        * Begins to pay an order: order, stock and money agree, or nothing happens.
-       * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT it is not created, IDEMPOTENCY_KEY_REUSED
+       * @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT it is not created, PAY_ATTEMPTS_EXHAUSTED, IDEMPOTENCY_KEY_REUSED
        */
       payOrder: {
         callers: ["gateway"],
@@ -120,9 +118,10 @@ export const tccCoordinator = () =>
         async handler(ctx: ActionContext<"saga.payOrder">): Promise<IdempotentAnswer<PayOrderAnswer>> {
           const { orderId, customerId, idempotency } = ctx.params;
           const order = await callAction(ctx, "order.bill", { orderId, ...(customerId && { customerId }) });
-          await assertPayable(this.database, order, idempotency);
+          await this.payable.check(order, idempotency);
           const correlationId = ctx.meta.correlationId ?? ctx.id;
-          return this.acceptPayment(payOrderRequest(this.tccProtocol, ctx.params, order, correlationId));
+          const request = payOrderRequest(this.tccProtocol, ctx.params, order, correlationId);
+          return this.acceptPayment(request, ctx.meta.deadline).catch(this.payable.refused(orderId));
         },
       },
       /** With `waitMs` it answers when the transaction has ended, at the latest after that time. @throws TRANSACTION_NOT_FOUND */

@@ -7,7 +7,7 @@ import { statement } from "../../lib/statement.ts";
 
 /** All SQL of TCC transactions. */
 
-interface TccRow {
+export interface TccRow {
   id: string;
   tcc_type: string;
   state: TccState;
@@ -25,7 +25,7 @@ interface TccRow {
   updated_at: Date;
 }
 
-const COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
+export const TCC_COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
   participants, failure, expires_at <= now() as expired, created_at, updated_at`;
 
 /** A transaction as it stands in the database. */
@@ -34,7 +34,7 @@ export interface StoredTcc extends TccInstance {
   readonly updatedAt: Date;
 }
 
-function fromRow(row: TccRow): StoredTcc {
+export function tccFromRow(row: TccRow): StoredTcc {
   return {
     id: row.id,
     type: row.tcc_type,
@@ -56,19 +56,29 @@ function fromRow(row: TccRow): StoredTcc {
   };
 }
 
+// One too many has no number, which the column refuses; two that take the same one meet at the unique index.
 const INSERT = statement(
   "tcc_insert",
   `insert into tcc_transactions (id, tcc_type, state, version, business_key, owner_id, correlation_id, input,
-     participants, expires_at, wake_at)
-   select id, type, state, version, business_key, owner_id, correlation_id, input, participants,
-          now() + deadline_ms * interval '1 millisecond', now() + wake_in_ms * interval '1 millisecond'
-   from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::uuid[], $6::uuid[], $7::text[], ${jsonColumn(8)},
-               ${jsonColumn(9)}, $10::int[], $11::int[])
-        as t(id, type, state, version, business_key, owner_id, correlation_id, input, participants, deadline_ms,
-             wake_in_ms)`,
+     participants, expires_at, wake_at, attempt)
+   select id, type, state, version, t.business_key, owner_id, correlation_id, input, participants,
+          now() + deadline_ms * interval '1 millisecond', now() + wake_in_ms * interval '1 millisecond',
+          nullif(least(coalesce(b.latest, 0) + nth, $12 + 1), $12 + 1)
+   from (select *, row_number() over (partition by business_key) as nth
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::uuid[], $6::uuid[], $7::text[], ${jsonColumn(8)},
+                     ${jsonColumn(9)}, $10::int[], $11::int[])
+              as u(id, type, state, version, business_key, owner_id, correlation_id, input, participants, deadline_ms,
+                   wake_in_ms)) t
+   cross join lateral (select max(attempt) as latest from tcc_transactions a where a.business_key = t.business_key) b
+   order by t.business_key`,
 );
 
-export function insertTransactions(tx: Tx, transactions: readonly TccInstance[]): void {
+/** @param attemptsMax transactions that one business key may have in all */
+export function insertTransactions(
+  tx: Tx,
+  transactions: readonly TccInstance[],
+  attemptsMax = ATTEMPTS_MAX,
+): void {
   tx.send(INSERT, [
     transactions.map(({ id }) => id),
     transactions.map(({ type }) => type),
@@ -81,7 +91,22 @@ export function insertTransactions(tx: Tx, transactions: readonly TccInstance[])
     joinJson(transactions.map(({ participants }) => participants)),
     transactions.map(({ deadlineMs }) => deadlineMs),
     transactions.map(({ wakeInMs }) => wakeInMs),
+    attemptsMax,
   ]);
+}
+
+/** As many as the column can number. */
+const ATTEMPTS_MAX = 32_000;
+
+/** Why one transaction, inserted alone, was refused: there have been too many, or another one starts at this moment. */
+export function refusedAttempt(error: unknown): "exhausted" | "meanwhile" | undefined {
+  const { code, column, constraint } = (error ?? {}) as {
+    readonly code?: string;
+    readonly column?: string;
+    readonly constraint?: string;
+  };
+  if (code === "23502" && column === "attempt") return "exhausted";
+  return constraint === "tcc_transactions_attempts" ? "meanwhile" : undefined;
 }
 
 // The decision: from trying to confirming only while the deadline, by the database's clock, has not passed. A wake-up
@@ -104,9 +129,9 @@ const SAVE = statement(
 
 const LOAD = statement(
   "tcc_load",
-  `select ${COLUMNS} from tcc_transactions where id = any($1) order by id for update`,
+  `select ${TCC_COLUMNS} from tcc_transactions where id = any($1) order by id for update`,
 );
-const FIND = statement("tcc_find", `select ${COLUMNS} from tcc_transactions where id = any($1)`);
+const FIND = statement("tcc_find", `select ${TCC_COLUMNS} from tcc_transactions where id = any($1)`);
 
 const CLAIM_DUE = statement(
   "tcc_claim_due",
@@ -115,7 +140,7 @@ const CLAIM_DUE = statement(
    )
    update tcc_transactions set wake_at = now() + $2 * interval '1 millisecond'
    where id = any(array(select id from due))
-   returning ${COLUMNS}`,
+   returning ${TCC_COLUMNS}`,
 );
 
 /** The engine's port to tcc_transactions. A TCC publishes nothing itself: its participants tell. */
@@ -134,16 +159,16 @@ export function createTccStore(database: Database): InstanceStore<TccInstance, T
   };
   return {
     transaction: (work) => withTransaction(database, work),
-    load: async (tx, ids) => (await tx.query<TccRow>(LOAD, [ids])).map(fromRow),
+    load: async (tx, ids) => (await tx.query<TccRow>(LOAD, [ids])).map(tccFromRow),
     save: saveIn,
     saveAlone: (changes) => saveIn(database, changes),
     claimDue: async (limit, leaseMs) =>
-      (await database.query<TccRow>(CLAIM_DUE, [limit, leaseMs])).map(fromRow),
+      (await database.query<TccRow>(CLAIM_DUE, [limit, leaseMs])).map(tccFromRow),
   };
 }
 
 export async function findTransactions(database: Database, ids: readonly string[]): Promise<StoredTcc[]> {
-  return (await database.query<TccRow>(FIND, [ids])).map(fromRow);
+  return (await database.query<TccRow>(FIND, [ids])).map(tccFromRow);
 }
 
 const HOLDING = statement(
@@ -161,9 +186,22 @@ export async function holdingCounts(database: Database): Promise<ReadonlyMap<str
   return new Map(rows.map(({ name, count }) => [name, count]));
 }
 
-export function insertStarted(tx: Tx, started: readonly Outcome<TccInstance>[]): void {
-  insertTransactions(
-    tx,
-    started.map(({ instance }) => instance),
-  );
+/** The transaction of each id, in their order. */
+export async function findEachTransaction(
+  database: Database,
+  ids: readonly string[],
+): Promise<(StoredTcc | undefined)[]> {
+  const found = await findTransactions(database, [...new Set(ids)]);
+  const byId = new Map(found.map((transaction) => [transaction.id, transaction]));
+  return ids.map((id) => byId.get(id));
 }
+
+/** Writes transactions that start. */
+export const starter =
+  (attemptsMax: number) =>
+  (tx: Tx, started: readonly Outcome<TccInstance>[]): void =>
+    insertTransactions(
+      tx,
+      started.map(({ instance }) => instance),
+      attemptsMax,
+    );

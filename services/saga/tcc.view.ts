@@ -8,6 +8,7 @@ export function transactionView(transaction: StoredTcc): TransactionView {
     type: transaction.type,
     orderId: transaction.businessKey,
     state: transaction.state,
+    stuck: transaction.stuck,
     participants: transaction.participants.map(({ name, state, error }) => ({
       name,
       state,

@@ -6,9 +6,11 @@ import { auditSystem } from "../support/audit.ts";
 import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
+import { catalogue } from "./checkout-catalogue.suite.ts";
 import { idempotency } from "./checkout-idempotency.suite.ts";
 import { badInput } from "./checkout-input.suite.ts";
 import { messages } from "./checkout-messages.suite.ts";
+import { operations } from "./checkout-operations.suite.ts";
 import { outcomes } from "./checkout-outcomes.suite.ts";
 import { INBOX_ATTEMPTS, poisonMessages } from "./checkout-poison.suite.ts";
 import { scarcity } from "./checkout-scarcity.suite.ts";
@@ -21,6 +23,8 @@ export function checkout(mode: Mode): void {
   describe("an Idempotency-Key", () => idempotency(shared));
   describe("a message on the bus", () => messages(shared));
   describe("a message", () => poisonMessages(shared));
+  describe("a product", () => catalogue(shared));
+  describe("an operator", () => operations(shared));
   describe("bad input", () => badInput(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {

@@ -101,7 +101,7 @@ describe("addresses", () => {
     for (const [method, path, allow] of [
       ["DELETE", "/api/orders", "GET, POST"],
       ["PUT", "/api/orders/saga", "GET, POST"],
-      ["HEAD", "/api/products", "GET"],
+      ["HEAD", "/api/products", "GET, POST"],
       ["POST", "/", "GET"],
     ] as const) {
       const answer = await http(gateway.url + path, { method, headers: gateway.bearer() });

@@ -1,9 +1,11 @@
+import { get } from "node:https";
 import { ServiceBroker } from "moleculer";
 import { loadConfig } from "../../lib/config.ts";
 import { portOf } from "../../lib/http-server.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
 import { gatewayService } from "../../services/gateway/gateway.service.ts";
 import { http } from "../support/http.ts";
+import { makePapers } from "../support/secure-servers.ts";
 import { ORDER, startGateway, type TestGateway } from "../support/test-gateway.ts";
 import { until } from "../support/until.ts";
 
@@ -94,4 +96,26 @@ describe("starting and stopping", () => {
     expect(await inHand).toMatchObject({ status: 200, headers: { connection: "close" } });
     await stopped;
   });
+});
+
+test("with a certificate the API is https", async () => {
+  const papers = makePapers();
+  const { cert, key } = papers.issue({ name: "gateway", hosts: ["127.0.0.1"] });
+  const secure = await startGateway({ TLS_CERT: cert, TLS_KEY: key });
+  try {
+    const options = {
+      ca: papers.authority.cert,
+      headers: { authorization: `Bearer ${secure.tokens.customer}` },
+    };
+    const status = await new Promise((resolve, reject) => {
+      get(`https://127.0.0.1:${portOf(secure.broker, "PORT")}/api/products`, options, (answer) => {
+        answer.resume();
+        resolve(answer.statusCode);
+      }).on("error", reject);
+    });
+    expect(status).toBe(200);
+    await expect(http(`${secure.url}/api/products`)).rejects.toThrow();
+  } finally {
+    await secure.broker.stop();
+  }
 });

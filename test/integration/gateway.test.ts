@@ -44,6 +44,7 @@ describe("POST /orders", () => {
         {
           action: "saga.createOrder",
           correlationId: "correlation-1",
+          deadline: expect.any(Number),
           params: {
             customerId: CUSTOMER,
             ...BASKET,
@@ -64,7 +65,7 @@ describe("POST /orders", () => {
       replayed: true,
       status: 202,
       headers: {},
-      body: { orderId: ORDER },
+      body: { orderId: ORDER, sagaId: SAGA, status: "processing" },
     }));
     expect((await gateway.post("/api/orders")).headers).toMatchObject({ "idempotent-replayed": "true" });
   });

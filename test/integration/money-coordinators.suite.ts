@@ -69,6 +69,28 @@ export function coordinators(shared: () => Shared): void {
     await expect(settled(system, orderId)).resolves.toMatchObject({ state: "CONFIRMED" });
   });
 
+  test("reserves for an order that nobody else knows, and gives it back: both are told, in order", async () => {
+    const { system } = shared();
+    const lines = await threeLines(system);
+    const before = await stocks(system, lines);
+    const orderId = randomUUID();
+    expect(await ask(system, "/products/stock/try", { orderId, items: lines })).toMatchObject({
+      status: 201,
+    });
+    expect(await ask(system, `/products/stock/cancel/${orderId}`)).toMatchObject({ status: 200 });
+    await expect(stocks(system, lines)).resolves.toEqual(before);
+    const told = await system.sql(
+      "product",
+      `select event_type as type, aggregate_version::int as version from outbox_events
+       where aggregate_id = $1 order by aggregate_version`,
+      [orderId],
+    );
+    expect(told).toEqual([
+      { type: "STOCK_RESERVED", version: 1 },
+      { type: "STOCK_RELEASED", version: 2 },
+    ]);
+  });
+
   test("is refused a confirm of what it never tried, and a try that comes after its cancel", async () => {
     const { system } = shared();
     const gid = randomUUID();

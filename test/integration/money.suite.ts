@@ -11,6 +11,7 @@ import { access } from "./access.suite.ts";
 import { cancellations } from "./money-cancellations.suite.ts";
 import { coordinators } from "./money-coordinators.suite.ts";
 import { wrongRequests } from "./money-input.suite.ts";
+import { keys } from "./money-keys.suite.ts";
 import { payments } from "./money-payments.suite.ts";
 import { provider } from "./money-provider.suite.ts";
 import { refunds } from "./money-refunds.suite.ts";
@@ -26,6 +27,7 @@ export function money(mode: Mode): void {
   describe("a refund", () => refunds(shared));
   describe("bad input", () => wrongRequests(shared));
   describe("a coordinator of one's own", () => coordinators(shared));
+  describe("an Idempotency-Key", () => keys(shared));
 
   // Where each service has a port of its own, it takes a Prometheus to look at all of them.
   if (mode === "embedded")

@@ -5,7 +5,8 @@ import type { Database } from "../../lib/database.ts";
 import { EVENTS } from "../../lib/events.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { appendEvents } from "../../mixins/outbox.store.ts";
-import { type CommandContext, carryOut, draftOrders } from "../../services/order/order.commands.ts";
+import { type CommandContext, carryOut } from "../../services/order/order.commands.ts";
+import { draftOrders } from "../../services/order/order.drafts.ts";
 import type { OrderCommand } from "../../services/order/order.ts";
 import { run, type TestServer } from "../support/service-database.ts";
 

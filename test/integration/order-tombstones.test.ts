@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { withTransaction } from "../../lib/database.ts";
-import { cancelOrders, draftOrders } from "../../services/order/order.commands.ts";
+import { cancelOrders } from "../../services/order/order.commands.ts";
+import { draftOrders } from "../../services/order/order.drafts.ts";
 import { insertDrafts } from "../../services/order/order.store.ts";
 import { useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";

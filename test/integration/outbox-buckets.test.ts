@@ -86,6 +86,7 @@ test("a relay gives its buckets back when it stops", async () => {
   const errors: unknown[] = [];
   const relayOf = (owner: string) =>
     createRelay({
+      service: "customer",
       bus,
       owner,
       database: open({ connectionsMax: 2 }),

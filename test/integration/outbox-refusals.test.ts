@@ -7,7 +7,7 @@ import { defineService } from "../../lib/define.ts";
 import { readinessOf } from "../../lib/readiness.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
-import { markPublished, pendingCount } from "../../mixins/outbox.store.ts";
+import { markPublished, pendingCount, releaseRefused } from "../../mixins/outbox.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
 import { append, appendOthers, eventOf, faulty, type OutboxWorld, openWorld } from "./outbox.world.ts";
@@ -93,6 +93,35 @@ test("once a refused event is taken after all, its aggregate goes on in order", 
   expect(refusals).toBe(2);
   await drained();
   await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
+});
+
+test("a refused event that is released is published once the broker takes it; a letter tells of each time it is given up", async () => {
+  const id = randomUUID();
+  let isMended = false;
+  const relay = world.relay({
+    bus: faulty(world.bus, async (messages, real) => {
+      const index = isMended ? -1 : poisonous(messages);
+      if (index >= 0) throw new MessageRefusedError("too large", index);
+      return real(messages);
+    }),
+  });
+  await appendOne(id, "poison");
+  await appendOne(id, "after");
+  await until("given up", () => relay.failed.length === 1);
+  const position = relay.failed[0]?.position ?? 0;
+  const release = () => withTransaction(world.database, (tx) => releaseRefused(tx, position));
+  await expect(release()).resolves.toBe(true);
+  await until("given up again", () => relay.failed.length === 2);
+  const letters = await until("both letters", () => world.letters.length === 2 && world.letters);
+  expect(letters.map((letter) => eventOf(letter).aggregateVersion)).toEqual([1, 2]);
+  isMended = true;
+  await expect(release()).resolves.toBe(true);
+  await until("all of it", () => world.firsts(id).length === 2);
+  expect(world.firsts(id)).toEqual([1, 2]);
+  // What is published is left alone; what is not there is told as that.
+  await expect(release()).resolves.toBe(true);
+  await expect(withTransaction(world.database, (tx) => releaseRefused(tx, 1_000_000))).resolves.toBe(false);
+  await drained();
 });
 
 test("marking an event published lets its aggregate go on in the same statement", async () => {

@@ -114,6 +114,7 @@ export async function openWorld(server: TestServer): Promise<OutboxWorld> {
       const failed: PendingEvent[] = [];
       const errors: unknown[] = [];
       const relay = createRelay({
+        service: "customer",
         database: own.open({ connectionsMax: 2 }),
         bus,
         owner: randomUUID(),

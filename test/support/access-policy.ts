@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+
 /**
  * Who may do what: one line for each route of the API, with the status that each caller is answered with. It is written
  * by hand and apart from the routes, so that a role added there by mistake is seen. A route without a line fails
@@ -33,6 +35,8 @@ const basket: PolicyLine["body"] = (subjects, caller) => ({
   items: items(subjects),
   ...(caller === "staff" && { customerId: subjects.customerId }),
 });
+
+const deed: PolicyLine["body"] = () => ({ reason: "seen in the runbook" });
 
 /** owner: the customer whose order it is; other: another customer. 404: that it is there is not told either. */
 export const ACCESS: Readonly<Record<string, PolicyLine>> = {
@@ -83,6 +87,31 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "POST /products/stock/cancel/:orderId": { answers: [403, 403, 403, 403, 200], takesOrder: "shared" },
   "GET /products": { answers: [200, 200, 200, 200, 200] },
   "GET /products/:productId": { answers: [200, 200, 200, 200, 200] },
+  "POST /products": {
+    answers: [403, 403, 201, 403, 403],
+    body: () => ({ sku: randomUUID(), name: "A lamp", priceMinor: 1, currency: "EUR", stock: 1 }),
+  },
+  "GET /products/low-stock": { answers: [403, 403, 200, 403, 403] },
+  "PUT /products/:productId/stock": {
+    answers: [403, 403, 200, 403, 403],
+    body: () => ({ delta: 1, reason: "found behind the shelf" }),
+  },
+  "GET /ops/sagas": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/sagas/:sagaId": { answers: [403, 403, 403, 200, 403] },
+  // Of a saga and a transaction that have ended: the operator may, they cannot.
+  "POST /ops/sagas/:sagaId/retry": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/sagas/:sagaId/skip": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/sagas/:sagaId/compensate": { answers: [403, 403, 403, 409, 403], body: deed },
+  "GET /ops/transactions": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/transactions/:transactionId": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/transactions/:transactionId/retry": { answers: [403, 403, 403, 409, 403], body: deed },
+  "POST /ops/transactions/:transactionId/force-cancel": { answers: [403, 403, 403, 409, 403], body: deed },
+  "GET /ops/dead-letters": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/dead-letters/redrive": {
+    answers: [403, 403, 403, 200, 403],
+    body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
+  },
+  "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),

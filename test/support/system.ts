@@ -6,6 +6,7 @@ import pg from "pg";
 import { type DemoFile, readDemoFile } from "../../scripts/demo/demo-file.ts";
 import type { Person } from "../../scripts/demo/tokens.ts";
 import { exists, findOnPath } from "../../scripts/parts/process.ts";
+import { assertKept } from "./contract.ts";
 import { type DemoProcess, startDemo } from "./demo-process.ts";
 import { type HttpAnswer, http } from "./http.ts";
 import { until } from "./until.ts";
@@ -37,6 +38,8 @@ export interface ApiRequest {
   /** In place of the body as JSON. */
   readonly raw?: string;
   readonly timeoutMs?: number;
+  /** Base address of another gateway than the system's own. */
+  readonly at?: string;
 }
 
 export type Sql = <Row extends object>(
@@ -54,7 +57,8 @@ const goneMsMax = 20_000;
 export class System {
   readonly mode: Mode;
   readonly dataDir: string;
-  readonly #env: NodeJS.ProcessEnv;
+  /** Settings on top of the usual ones. */
+  readonly env: NodeJS.ProcessEnv;
   readonly #agent = new Agent({ keepAlive: true });
   readonly #pools = new Map<string, pg.Pool>();
   readonly #outputs: (() => string)[] = [];
@@ -63,7 +67,7 @@ export class System {
 
   constructor({ mode, env = {} }: SystemOptions) {
     this.mode = mode;
-    this.#env = env;
+    this.env = env;
     this.dataDir = mkdtempSync(join(tmpdir(), `holdfast-${mode}-`));
     this.#process = this.#launch();
   }
@@ -72,7 +76,7 @@ export class System {
     const launched = startDemo({
       command: COMMANDS[this.mode],
       dataDir: this.dataDir,
-      env: { ...this.#env, ...env },
+      env: { ...this.env, ...env },
     });
     this.#outputs.push(launched.output);
     return launched;
@@ -119,13 +123,15 @@ export class System {
       ...request.headers,
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
-    const sending = http(api + path, { method, headers, body: text, agent: this.#agent });
-    return withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
+    const sending = http((request.at ?? api) + path, { method, headers, body: text, agent: this.#agent });
+    const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;
       if (ending === null) throw cause;
       throw new Error(`the system has ended with ${ending}: ${this.#lastWords()}`, { cause });
     });
+    assertKept(method, path, answer);
+    return answer;
   }
 
   #lastWords(): string {

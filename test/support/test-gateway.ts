@@ -4,7 +4,10 @@ import { type Config, loadConfig } from "../../lib/config.ts";
 import type { CallMeta } from "../../lib/define.ts";
 import { portOf } from "../../lib/http-server.ts";
 import { brokerOptions } from "../../moleculer.config.ts";
+import { exampleOf, type JsonSchema } from "../../services/gateway/contract/json-schema.ts";
+import * as views from "../../services/gateway/contract/views.ts";
 import { gatewayService } from "../../services/gateway/gateway.service.ts";
+import { assertKept } from "./contract.ts";
 import { type HttpAnswer, http } from "./http.ts";
 import { AUDIENCE, type Claims, ISSUER, makeKey, STAFF, writeKeys } from "./tokens.ts";
 
@@ -12,6 +15,7 @@ export interface RecordedCall {
   readonly action: ActionName;
   readonly params: Record<string, unknown>;
   readonly correlationId: string | undefined;
+  readonly deadline: number | undefined;
 }
 
 type Responder = (params: Record<string, unknown>) => unknown;
@@ -30,19 +34,25 @@ export const ORDER = "01990000-0000-7000-8000-0000000000f1";
 export const SAGA = "01990000-0000-7000-8000-0000000000f2";
 export const BASKET = { items: [{ productId: PRODUCT, quantity: 2 }] };
 
-const order = { orderId: ORDER, sagaId: SAGA, status: "created", updatedAt: "2026-01-01T00:00:00.000Z" };
+const viewOf = (schema: JsonSchema) => exampleOf(schema) as Record<string, unknown>;
+const { reason: _, ...orderView } = viewOf(views.order);
+/** An order and its saga as their services answer them. */
+export const ORDER_VIEW = { ...orderView, orderId: ORDER, sagaId: SAGA };
+export const SAGA_VIEW = { ...viewOf(views.saga), sagaId: SAGA };
 const accepted = { orderId: ORDER, sagaId: SAGA, status: "processing" };
 
 /** What the participants behind the gateway answer unless a test says otherwise. */
 const usual: Readonly<Partial<Record<ActionName, Responder>>> = {
   "saga.createOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
-  "saga.get": () => ({ sagaId: SAGA }),
-  "saga.order": () => order,
-  "order.get": () => order,
-  "order.status": () => order,
-  "order.ship": () => order,
+  "saga.get": () => SAGA_VIEW,
+  "saga.order": () => ORDER_VIEW,
+  "order.get": () => ORDER_VIEW,
+  "order.status": () => ORDER_VIEW,
+  "order.ship": () => ORDER_VIEW,
+  "saga.cancelOrder": () => ({ replayed: false, status: 202, headers: {}, body: accepted }),
+  "saga.settleRates": () => ({ owed: [] }),
   "order.list": () => ({ items: [] }),
-  "product.get": () => ({ productId: PRODUCT }),
+  "product.get": () => ({ ...viewOf(views.product), productId: PRODUCT }),
   "product.list": () => ({ items: [] }),
   "customer.tokenVersions": () => ({ items: [], revision: 0, more: false }),
 };
@@ -87,15 +97,16 @@ export async function startGateway(env: Readonly<Record<string, string>> = {}) {
     sign,
     url,
     internal,
+    metrics: () => http(`${internal}/metrics`),
     async get(path: string, sending: Sending = {}): Promise<HttpAnswer> {
       const headers = { ...bearer(sending), ...sending.headers };
-      return checked(await http(url + path, { headers }));
+      return checked("GET", path, await http(url + path, { headers }));
     },
     async post(path: string, sending: Sending = {}): Promise<HttpAnswer> {
       const json = { "content-type": "application/json", "idempotency-key": "key-1" };
       const headers = { ...json, ...bearer(sending), ...sending.headers };
       const body = sending.raw ?? JSON.stringify(sending.body ?? BASKET);
-      return checked(await http(url + path, { method: "POST", headers, body }));
+      return checked("POST", path, await http(url + path, { method: "POST", headers, body }));
     },
   };
 }
@@ -133,7 +144,8 @@ class Participants {
     const names = (Object.keys(usual) as ActionName[]).filter((action) => action.startsWith(`${service}.`));
     const actions = names.map((action) => {
       const handler = (ctx: Context<Record<string, unknown>, CallMeta>) => {
-        this.calls.push({ action, params: ctx.params, correlationId: ctx.meta.correlationId });
+        const { correlationId, deadline } = ctx.meta;
+        this.calls.push({ action, params: ctx.params, correlationId, deadline });
         return (this.#responders.get(action) ?? usual[action])?.(ctx.params);
       };
       return [action.slice(service.length + 1), handler] as const;
@@ -143,8 +155,9 @@ class Participants {
 }
 
 /** Whatever is asked for: every error is a problem of one shape, and nothing shows more than it should. */
-function checked(answer: HttpAnswer): HttpAnswer {
+function checked(method: string, path: string, answer: HttpAnswer): HttpAnswer {
   const { status, headers, text, body } = answer;
+  if (path.startsWith("/api/")) assertKept(method, path.slice("/api".length), answer);
   expect(headers["x-correlation-id"]).toMatch(/^[A-Za-z0-9-]{8,64}$/);
   expect(headers).toMatchObject({ "cache-control": "no-store", "x-content-type-options": "nosniff" });
   expect(text).not.toMatch(/ {4}at |node_modules|\.ts:|\.js:|stack/);

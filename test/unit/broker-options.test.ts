@@ -61,7 +61,7 @@ test("NATS is given up neither on a half-open connection nor on changed credenti
   ).toMatchObject({
     type: "NATS",
     options: {
-      url: "nats://127.0.0.1:4222",
+      servers: ["127.0.0.1:4222"],
       pingInterval: 5_000,
       maxPingOut: 2,
       maxReconnectAttempts: -1,

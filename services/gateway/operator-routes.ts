@@ -1,0 +1,162 @@
+import { type JsonSchema, pageOf } from "./contract/json-schema.ts";
+import * as views from "./contract/operator-views.ts";
+import type { ProblemCode } from "./contract/problems.ts";
+import { type Route, route } from "./contract/route.ts";
+import { saga } from "./contract/views.ts";
+import {
+  DEED_QUERY,
+  getOperatedSaga,
+  getOperatedTransaction,
+  LETTER_QUERY,
+  listDeadLetters,
+  listDeeds,
+  listSagas,
+  listTransactions,
+  operate,
+  reasonBody,
+  redriveBody,
+  redriveDeadLetters,
+  SAGA_QUERY,
+  TRANSACTION_QUERY,
+} from "./operations.ts";
+import { revocationBody, revokeTokens } from "./tokens.ts";
+
+const looking = { tag: "operations", method: "GET", roles: ["operator"], status: 200 } as const;
+const doing = { ...looking, method: "POST", key: "optional" } as const;
+const listing = (items: JsonSchema) =>
+  ({ ...looking, answer: pageOf(items), problems: ["CURSOR_INVALID"] as readonly ProblemCode[] }) as const;
+
+function verb(
+  id: string,
+  summary: string,
+  path: string,
+  target: "saga" | "transaction",
+  action: Parameters<typeof operate>[0],
+): Route {
+  const notFound = target === "saga" ? "SAGA_NOT_FOUND" : "TRANSACTION_NOT_FOUND";
+  return route({
+    ...doing,
+    id,
+    summary,
+    path,
+    action,
+    answer: views.operationDone,
+    body: reasonBody,
+    problems: [notFound, "OPERATION_NOT_POSSIBLE"],
+    handle: operate(action, target, `POST ${path}`),
+  });
+}
+
+const SAGA_ROUTES: readonly Route[] = [
+  route({
+    ...listing(saga),
+    id: "listSagas",
+    summary: "List sagas, newest first",
+    path: "/ops/sagas",
+    action: "saga.list",
+    query: SAGA_QUERY,
+    handle: listSagas,
+  }),
+  route({
+    ...looking,
+    id: "getOperatedSaga",
+    summary: "Look at a saga",
+    path: "/ops/sagas/:sagaId",
+    action: "saga.get",
+    answer: saga,
+    problems: ["SAGA_NOT_FOUND"],
+    handle: getOperatedSaga,
+  }),
+  verb("retrySaga", "Try the step in hand again, now", "/ops/sagas/:sagaId/retry", "saga", "saga.retry"),
+  verb("skipSaga", "Take the step in hand for done", "/ops/sagas/:sagaId/skip", "saga", "saga.skip"),
+  verb(
+    "compensateSaga",
+    "Undo a saga that has not reached its pivot",
+    "/ops/sagas/:sagaId/compensate",
+    "saga",
+    "saga.compensate",
+  ),
+];
+
+const TRANSACTION_ROUTES: readonly Route[] = [
+  route({
+    ...listing(views.operatedTransaction),
+    id: "listTransactions",
+    summary: "List transactions, newest first",
+    path: "/ops/transactions",
+    action: "saga.transactions",
+    query: TRANSACTION_QUERY,
+    handle: listTransactions,
+  }),
+  route({
+    ...looking,
+    id: "getOperatedTransaction",
+    summary: "Look at a transaction",
+    path: "/ops/transactions/:transactionId",
+    action: "saga.transaction",
+    answer: views.operatedTransaction,
+    problems: ["TRANSACTION_NOT_FOUND"],
+    handle: getOperatedTransaction,
+  }),
+  verb(
+    "retryTransaction",
+    "Ask the participants again, now",
+    "/ops/transactions/:transactionId/retry",
+    "transaction",
+    "saga.retry",
+  ),
+  verb(
+    "forceCancelTransaction",
+    "Cancel what is not decided, or end a cancellation that cannot end by itself",
+    "/ops/transactions/:transactionId/force-cancel",
+    "transaction",
+    "saga.forceCancel",
+  ),
+];
+
+/** /ops: what is stuck, and how it is freed. */
+export const OPERATOR_ROUTES: readonly Route[] = [
+  ...SAGA_ROUTES,
+  ...TRANSACTION_ROUTES,
+  route({
+    ...looking,
+    method: "POST",
+    id: "revokeTokens",
+    summary: "Refuse the tokens that a subject has been given so far",
+    more: "Those whose `ver` is below the version that this answers. In force everywhere within seconds.",
+    path: "/ops/tokens/revoke",
+    action: "customer.revokeTokens",
+    answer: views.revocation,
+    body: revocationBody,
+    handle: revokeTokens,
+  }),
+  route({
+    ...listing(views.deadLetter),
+    id: "listDeadLetters",
+    summary: "List dead letters, newest first",
+    path: "/ops/dead-letters",
+    action: "saga.deadLetters",
+    query: LETTER_QUERY,
+    handle: listDeadLetters,
+  }),
+  route({
+    ...doing,
+    id: "redriveDeadLetters",
+    summary: "Deliver dead letters again",
+    more: "Those named in `letterIds`, or the oldest hundred open ones of a `source` or an `eventType`. To deliver one twice is harmless.",
+    path: "/ops/dead-letters/redrive",
+    action: "saga.redrive",
+    answer: views.redriveAnswer,
+    body: redriveBody,
+    handle: redriveDeadLetters,
+  }),
+  route({
+    ...listing(views.operatorAction),
+    id: "listOperatorActions",
+    summary: "List what operators did, newest first",
+    path: "/ops/audit",
+    action: "saga.deeds",
+    query: DEED_QUERY,
+    handle: listDeeds,
+  }),
+];

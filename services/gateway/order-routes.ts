@@ -1,0 +1,177 @@
+import { noFields } from "./body-schema.ts";
+import { pageOf } from "./contract/json-schema.ts";
+import { type Route, route } from "./contract/route.ts";
+import * as views from "./contract/views.ts";
+import { orderBody } from "./order-input.ts";
+import { createOrder, getOrder, getOrderStatus, getSaga, LIST_QUERY, listOrders } from "./orders.ts";
+import { cancelBody, cancelOrder, getTransaction, moveOrder, payBody, payOrder } from "./payments.ts";
+
+const BUYERS = ["customer", "staff"] as const;
+const OWNERS_AND_STAFF = ["customer", "staff", "operator"] as const;
+const STAFF = ["staff"] as const;
+
+const placing = {
+  tag: "orders",
+  method: "POST",
+  roles: BUYERS,
+  action: "saga.createOrder",
+  status: 202,
+  answer: views.orderAccepted,
+  located: true,
+  key: "required",
+  body: orderBody,
+  problems: ["TOO_MANY_UNPAID_ORDERS"],
+  handle: createOrder,
+} as const;
+
+const cancelling = {
+  tag: "orders",
+  path: "/orders/:orderId/cancel",
+  summary: "Cancel an order",
+  more: "Legal while it is a draft, created or paid. What was paid is given back, what was reserved is free again.",
+  roles: BUYERS,
+  action: "saga.cancelOrder",
+  status: 202,
+  answer: views.cancellationAccepted,
+  located: true,
+  key: "required",
+  optionalBody: true,
+  body: cancelBody,
+  problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT"],
+  handle: cancelOrder,
+} as const;
+
+const moving = {
+  tag: "orders",
+  method: "POST",
+  roles: STAFF,
+  status: 200,
+  answer: views.orderMoved,
+  key: "optional",
+  optionalBody: true,
+  body: noFields,
+  problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT"],
+} as const;
+
+/** Orders, from their placing to their end. */
+export const ORDER_ROUTES: readonly Route[] = [
+  route({
+    ...placing,
+    id: "createOrder",
+    path: "/orders",
+    summary: "Place an order",
+    more: "Accepted once it cannot be lost any more. A saga then prices it, checks the customer and reserves the stock of all lines or of none: follow it by the order or the saga.",
+  }),
+  route({
+    ...placing,
+    id: "createOrderSaga",
+    path: "/orders/saga",
+    summary: "Place an order (same as /orders)",
+  }),
+  route({
+    id: "listOrders",
+    tag: "orders",
+    summary: "List orders, newest first",
+    more: "A customer sees their own, staff and operators see all.",
+    method: "GET",
+    path: "/orders",
+    roles: OWNERS_AND_STAFF,
+    action: "order.list",
+    status: 200,
+    answer: pageOf(views.order),
+    query: LIST_QUERY,
+    problems: ["CURSOR_INVALID"],
+    handle: listOrders,
+  }),
+  route({
+    id: "getOrder",
+    tag: "orders",
+    summary: "Look at an order",
+    method: "GET",
+    path: "/orders/:orderId",
+    roles: OWNERS_AND_STAFF,
+    action: "order.get",
+    status: 200,
+    answer: views.order,
+    waits: true,
+    problems: ["ORDER_NOT_FOUND", "SAGA_NOT_FOUND"],
+    handle: getOrder,
+  }),
+  route({
+    id: "getOrderStatus",
+    tag: "orders",
+    summary: "Look at an order's status alone",
+    method: "GET",
+    path: "/orders/:orderId/status",
+    roles: OWNERS_AND_STAFF,
+    action: "order.status",
+    status: 200,
+    answer: views.orderStanding,
+    waits: true,
+    problems: ["ORDER_NOT_FOUND", "SAGA_NOT_FOUND"],
+    handle: getOrderStatus,
+  }),
+  route({
+    id: "getSaga",
+    tag: "orders",
+    summary: "Follow a saga: how far an order's creation or cancellation has come",
+    method: "GET",
+    path: "/orders/saga/:sagaId",
+    roles: OWNERS_AND_STAFF,
+    action: "saga.get",
+    status: 200,
+    answer: views.saga,
+    waits: true,
+    problems: ["SAGA_NOT_FOUND"],
+    handle: getSaga,
+  }),
+  route({
+    id: "payOrder",
+    tag: "payments",
+    summary: "Pay an order",
+    more: "Order, stock and money agree, or nothing happens: follow the transaction. The simulated provider goes by the payment method: sim_ok, sim_declined, sim_capture_declined, sim_slow, sim_timeout_after_effect, sim_callback.",
+    method: "POST",
+    path: "/orders/:orderId/pay",
+    roles: ["customer"],
+    action: "saga.payOrder",
+    status: 202,
+    answer: views.paymentAccepted,
+    located: true,
+    key: "required",
+    body: payBody,
+    problems: ["ORDER_NOT_FOUND", "ORDER_STATE_CONFLICT", "PAY_ATTEMPTS_EXHAUSTED"],
+    handle: payOrder,
+  }),
+  route({
+    id: "getTransaction",
+    tag: "payments",
+    summary: "Follow a transaction",
+    method: "GET",
+    path: "/transactions/:transactionId",
+    roles: OWNERS_AND_STAFF,
+    action: "saga.transaction",
+    status: 200,
+    answer: views.transaction,
+    waits: true,
+    problems: ["TRANSACTION_NOT_FOUND"],
+    handle: getTransaction,
+  }),
+  route({ ...cancelling, method: "POST", id: "cancelOrder" }),
+  route({ ...cancelling, method: "PUT", id: "putCancellation" }),
+  route({
+    ...moving,
+    id: "shipOrder",
+    path: "/orders/:orderId/ship",
+    summary: "Ship a paid order",
+    action: "order.ship",
+    handle: moveOrder("order.ship"),
+  }),
+  route({
+    ...moving,
+    id: "completeOrder",
+    path: "/orders/:orderId/complete",
+    summary: "Complete a shipped order",
+    action: "order.complete",
+    handle: moveOrder("order.complete"),
+  }),
+];
