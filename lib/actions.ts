@@ -151,9 +151,9 @@ export interface Actions extends Redrives {
     params: { gid: string; orderId: string; reason?: Reason };
     result: { orderId: string; status: OrderStatus };
   };
-  /** The semantic lock of a cancellation: -> cancelling. Answers what it was before. */
+  /** The semantic lock of a cancellation: -> cancelling. Answers what it was before; refused once, it is refused for ever. */
   "order.requestCancellation": {
-    params: { orderId: string; reason: Reason; actor: string };
+    params: { orderId: string; sagaId: string; reason: Reason; actor: string };
     result: { orderId: string; before: OrderStatus; items: readonly Line[] };
   };
   "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };

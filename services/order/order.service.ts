@@ -198,10 +198,10 @@ export default defineService<OrderVars>()({
         return this.pay.cancel(payment(ctx));
       },
     },
-    /** created or paid -> cancelling. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
+    /** created or paid -> cancelling. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT, for ever under this saga */
     requestCancellation: {
       callers: ["saga"],
-      params: { $$strict: true, orderId: uuid, reason, actor: { type: "string", max: 100 } },
+      params: { $$strict: true, orderId: uuid, sagaId: uuid, reason, actor: { type: "string", max: 100 } },
       handler(ctx: ActionContext<"order.requestCancellation">) {
         return this.requestCancellation(traced(ctx));
       },
