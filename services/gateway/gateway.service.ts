@@ -15,6 +15,7 @@ import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
+import { splitQuery } from "./query.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
@@ -61,6 +62,11 @@ export const gatewayService = (settings: Config) =>
         send(response, answer, contentType);
         const [seconds, nanoseconds] = process.hrtime(request.$startTime);
         this.metrics.httpAnswered(request.$alias?.path ?? "none", answer.status, seconds + nanoseconds / 1e9);
+      },
+
+      /** In place of moleculer-web's own. */
+      parseQueryString(request: IncomingMessage) {
+        return splitQuery(request.url ?? "");
       },
 
       /** Where moleculer-web brings every error of a request. */

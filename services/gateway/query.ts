@@ -14,6 +14,23 @@ export type QueryOf<Readers> = {
   readonly [Name in keyof Readers]?: Readers[Name] extends QueryReader<infer Value> ? Value : never;
 };
 
+/**
+ * The address, and the parameters of its query by name; what comes twice is a list. It is flat: `a[b]=1` is a parameter
+ * named `a[b]`. Nothing is left out, whatever it is called (qs leaves out `hasOwnProperty` and `__proto__`): what nobody
+ * knows is refused, and not passed over.
+ */
+export function splitQuery(address: string): { url: string; query: Readonly<Record<string, unknown>> } {
+  const at = address.indexOf("?", 1);
+  if (at < 0) return { url: address, query: {} };
+  const query: Record<string, unknown> = Object.create(null);
+  const pairs = new URLSearchParams(address.slice(at + 1));
+  for (const name of new Set(pairs.keys())) {
+    const values = pairs.getAll(name);
+    query[name] = values.length === 1 ? values[0] : values;
+  }
+  return { url: address.slice(0, at), query };
+}
+
 /** Reads a query by its readers. Unknown and repeated parameters are refused. @throws InvalidInputError */
 export function readQuery<const Readers extends QueryReaders>(
   query: Readonly<Record<string, unknown>>,
