@@ -17,6 +17,11 @@ interface Batching {
   readonly sizes: { readonly batches: number; readonly items: number };
 }
 
+interface OutboxBacklog {
+  readonly events: number;
+  readonly lagSeconds: number;
+}
+
 type Collector = () => void | Promise<void>;
 type Labels = Readonly<Record<string, string | number>>;
 
@@ -74,6 +79,10 @@ export class Metrics {
     this.set("oms_saga_active", count);
   }
 
+  stuck(counts: Readonly<Record<"saga" | "transaction", number>>): void {
+    for (const [kind, count] of Object.entries(counts)) this.set("holdfast_stuck_instances", count, { kind });
+  }
+
   tccStarted(count = 1): void {
     this.add("oms_tcc_started_total", count);
   }
@@ -107,8 +116,9 @@ export class Metrics {
     this.add("holdfast_packets_refused_total", 1, { reason });
   }
 
-  outboxPending(service: string, count: number): void {
-    this.set("oms_outbox_pending_count", count, { service });
+  outboxBacklog(service: string, { events, lagSeconds }: OutboxBacklog): void {
+    this.set("oms_outbox_pending_count", events, { service });
+    this.set("holdfast_outbox_lag_seconds", lagSeconds, { service });
   }
 
   outboxPublished(service: string, count: number, seconds: number): void {

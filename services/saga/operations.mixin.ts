@@ -8,6 +8,7 @@ import type { IdempotencyClaim, IdempotentAnswer, OperationDone, Page } from "..
 import type { Database, Tx } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { NotFoundError, RequestInProgressError, StateConflictError } from "../../lib/errors.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
@@ -18,6 +19,7 @@ import {
   type OperatorDeed,
   recordDeed,
   type Seek,
+  stuckCounts,
 } from "./operations.store.ts";
 import { findSagas } from "./saga.store.ts";
 import { sagaView } from "./saga.view.ts";
@@ -96,6 +98,10 @@ export const sagaOperations = () =>
         };
         if (target !== undefined && !(await isThere[target]())) throw new NotFoundError(target, id);
       },
+    },
+    created() {
+      const metrics = metricsOf(this.broker);
+      metrics.collect(async () => metrics.stuck(await stuckCounts(this.database)));
     },
     actions: {
       /** Tries the step in hand again at once. */
