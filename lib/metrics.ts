@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { batchers } from "./batcher.ts";
 import { METRICS, type MetricDefinition, type MetricName } from "./metric-names.ts";
 import { processCollector } from "./process-metrics.ts";
 
@@ -10,11 +11,6 @@ interface Counted {
   readonly statements: number;
   readonly commits: number;
   readonly rollbacks: number;
-}
-
-interface Batching {
-  readonly waiting: () => number;
-  readonly sizes: { readonly batches: number; readonly items: number };
 }
 
 interface OutboxBacklog {
@@ -48,6 +44,7 @@ export class Metrics {
     for (const [name, definition] of Object.entries<MetricDefinition>(METRICS))
       this.#register(name, definition);
     this.collect(processCollector(this));
+    this.collect(() => this.#readBatchers());
   }
 
   #register(name: string, { type, labels, about, buckets = BUCKETS }: MetricDefinition): void {
@@ -189,13 +186,13 @@ export class Metrics {
     });
   }
 
-  /** Exports what a batcher does. Answers how to stop that. */
-  watchBatcher(batcher: string, batching: Batching): () => void {
-    return this.collect(() => {
-      this.set("holdfast_batches_total", batching.sizes.batches, { batcher });
-      this.set("holdfast_batch_items_total", batching.sizes.items, { batcher });
-      this.set("holdfast_batch_waiting", batching.waiting(), { batcher });
-    });
+  /** Exports what the batchers of this process do. */
+  #readBatchers(): void {
+    for (const [batcher, { sizes, waiting }] of batchers()) {
+      this.set("holdfast_batches_total", sizes.batches, { batcher });
+      this.set("holdfast_batch_items_total", sizes.items, { batcher });
+      this.set("holdfast_batch_waiting", waiting(), { batcher });
+    }
   }
 
   /** Runs `collector` before each scrape, to set what is cheaper read than recorded. Answers how to stop that. */
