@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseAllDocuments } from "yaml";
 import { type Config, loadConfig } from "../../lib/config.ts";
-import { SETTINGS, type Setting } from "../../lib/settings.ts";
+import type { Setting } from "../../lib/setting-kinds.ts";
+import { SETTINGS } from "../../lib/settings.ts";
 
 /** What the tests of Dockerfile, docker-compose.yml, k8s/ and monitoring/ share. */
 
