@@ -75,7 +75,7 @@ async function takeRunning(spec: ServerSpec, claimed: RunningClaim): Promise<Own
   if (claimed.kind === "borrow") {
     // An owner that was just killed counts as living until the kernel has taken it down, and takes the server along.
     await sleep(50);
-    return exists(starter) && !isGone() ? borrowedServer(spec, pid, starter) : undefined;
+    return exists(starter) && !hasGone() ? borrowedServer(spec, pid, starter) : undefined;
   }
   if (spec.claim.ownedBy === "process") guard({ pid, marker: spec.claim.marker, steps: spec.steps });
   return ownServer(spec, pid);
