@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 
 /** For every answer: nobody keeps it, nobody takes it for something else, nobody frames it. */
-const HEADERS = {
+export const SECURITY_HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -27,7 +27,7 @@ export function send(
   response.writeHead(answer.status, {
     "content-type": contentType,
     "content-length": Buffer.byteLength(answer.body),
-    ...HEADERS,
+    ...SECURITY_HEADERS,
     ...answer.headers,
   });
   response.end(answer.body);

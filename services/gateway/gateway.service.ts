@@ -14,8 +14,9 @@ import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { replyTo } from "./reply.ts";
+import { replyTo, textOf } from "./reply.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
+import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -34,7 +35,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [authentication(settings), ApiGateway],
+    mixins: [authentication(settings), streaming(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -42,7 +43,8 @@ export const gatewayService = (settings: Config) =>
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
-        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+        if (reply.follow) this.follow(request, response, reply.follow);
+        else this.answer(request, response, { ...reply, body: textOf(route, reply) });
       },
 
       /** What explains the API, where this deployment shows it. */

@@ -61,6 +61,15 @@ function answerOf(route: Route): JsonSchema {
     waits && "Preference-Applied",
   );
   const schema = referring(answer);
+  if (route.streams) {
+    // OpenAPI 3.1 has no words for events; what each one holds stands beside it.
+    const frames = { type: "string", contentMediaType: "application/json", contentSchema: schema };
+    return {
+      description: "A stream of events.",
+      headers,
+      content: { "text/event-stream": { schema: frames } },
+    };
+  }
   return {
     description: route.status === 202 ? "Accepted: it cannot be lost any more." : "Done.",
     headers,
@@ -89,6 +98,7 @@ function parametersOf(route: Route): JsonSchema[] {
       ? []
       : [route.key === "required" ? "IdempotencyKey" : "OptionalIdempotencyKey"]),
     ...(route.waits ? ["Wait"] : []),
+    ...(route.streams ? ["LastEventId"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
   return [...inPath, ...inQuery, ...shared];
 }
@@ -110,7 +120,11 @@ function operationOf(route: Route, problemsOf: (route: Route) => Record<string, 
         content: { "application/json": { schema: referring(body), example: exampleOf(body) } },
       },
     }),
-    responses: { [route.status]: answerOf(route), ...problemsOf(route) },
+    responses: {
+      [route.status]: answerOf(route),
+      ...(route.streams && { 204: { description: "Nothing more will come.", headers: headersOf() } }),
+      ...problemsOf(route),
+    },
   };
 }
 
@@ -154,6 +168,14 @@ const PARAMETERS = {
     description: "`wait=N`: answer when it has ended, at the latest after N seconds (30 at most).",
     schema: { type: "string" },
     example: "wait=10",
+  },
+  LastEventId: {
+    name: "Last-Event-ID",
+    in: "header",
+    description:
+      "The `id` of the last event that was seen: those after it are sent. Browsers send it by themselves.",
+    schema: { type: "string", pattern: "^\\d{1,6}$" },
+    example: "2",
   },
 };
 

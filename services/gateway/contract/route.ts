@@ -37,6 +37,8 @@ export interface Described {
   readonly key?: "required" | "optional";
   /** `Prefer: wait=N` lets the answer wait for the end of what it is about. */
   readonly waits?: true;
+  /** It answers with a stream (text/event-stream), whose events hold what `answer` says; 204 when nothing more will come. */
+  readonly streams?: true;
   /** Codes of refusals, beyond those that any such request may get. */
   readonly problems?: readonly ProblemCode[];
 }

@@ -1,5 +1,6 @@
 import type {
   CreateOrderAnswer,
+  OrderMove,
   OrderView,
   PaymentAttemptView,
   PaymentView,
@@ -92,6 +93,11 @@ export const order = object<OrderView>(
 
 export const orderStanding = object<Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">>(
   { orderId: id, status: orderStatus, updatedAt: time },
+  { reason },
+);
+
+export const orderEvent = object<Pick<OrderMove, "orderId" | "status" | "at" | "reason">>(
+  { orderId: id, status: orderStatus, at: time },
   { reason },
 );
 
