@@ -218,8 +218,29 @@ class Move {
   private fail(failure: Failure, status: "FAILED" | "UNKNOWN"): Outcome<SagaInstance> {
     const { code, message } = failure;
     this.close(failure.step, status, { code, message });
+    if (status === "UNKNOWN") this.suspectCarried(failure.step);
     this.progress({ failure, direction: "backward" });
     return this.compensateNext();
+  }
+
+  /**
+   * Steps behind a repeatable one may have been performed without a trace: whoever did so carries that in memory, or
+   * has died with it. They are undone with the rest.
+   */
+  private suspectCarried(name: string): void {
+    let index = this.steps.findIndex((step) => step.name === name);
+    while (this.steps[index]?.repeatable) {
+      index += 1;
+      const next = this.steps[index];
+      if (next?.exchange.kind !== "call" || next.mode !== "compensatable") return;
+      this.record({
+        name: next.name,
+        status: "UNKNOWN",
+        attempts: 0,
+        startedAt: this.now,
+        endedAt: this.now,
+      });
+    }
   }
 
   private undone(step: StepDefinition): Outcome<SagaInstance> {

@@ -183,23 +183,6 @@ export async function markRefused(
   return row?.status === "FAILED";
 }
 
-const BLOCK_ALL = statement(
-  "outbox_block_all",
-  `insert into outbox_blocked (aggregate_id, position) select * from unnest($1::uuid[], $2::bigint[]) on conflict do nothing`,
-);
-
-const POSTPONE = statement(
-  "outbox_postpone",
-  `update outbox_delivery set error_message = $2, next_attempt_at = now() + $3 * interval '1 millisecond'
-   where position = any($1) and status = 'PENDING'`,
-);
-
-/** Events that cannot be published for now, the first of each aggregate; those behind them wait. Costs no retry. */
-export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
-  tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
-  tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
-}
-
 const RELEASE = statement(
   "outbox_release",
   `update outbox_delivery set status = 'PENDING', retry_count = 0, next_attempt_at = null
@@ -226,6 +209,23 @@ const LETTERS = statement(
 export async function lettersOf(tx: Tx, eventId: string): Promise<number> {
   const [row] = await tx.query<{ letters: number }>(LETTERS, [eventId]);
   return row?.letters ?? 0;
+}
+
+const BLOCK_ALL = statement(
+  "outbox_block_all",
+  `insert into outbox_blocked (aggregate_id, position) select * from unnest($1::uuid[], $2::bigint[]) on conflict do nothing`,
+);
+
+const POSTPONE = statement(
+  "outbox_postpone",
+  `update outbox_delivery set error_message = $2, next_attempt_at = now() + $3 * interval '1 millisecond'
+   where position = any($1) and status = 'PENDING'`,
+);
+
+/** Events that cannot be published for now, the first of each aggregate; those behind them wait. Costs no retry. */
+export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
+  tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
+  tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
 }
 
 const PENDING_COUNT = statement(

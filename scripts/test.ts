@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const kinds = ["unit", "integration", "failure"] as const;
+const kinds = ["unit", "simulation", "integration", "failure"] as const;
 const root = fileURLToPath(new URL("..", import.meta.url));
 
 /** What we read of the report that jest writes. */
@@ -18,7 +18,7 @@ interface Report {
 }
 
 /**
- * npm test [unit|integration|failure] [names of files] [jest's options]: runs the tests of these folders, or of
+ * npm test [unit|simulation|integration|failure] [names of files] [jest's options]: runs the tests of these folders, or of
  * all. The last line says what jest's own report counted; exit code 0 only when tests ran and none failed.
  */
 const args = process.argv.slice(2);

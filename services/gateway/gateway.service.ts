@@ -10,11 +10,14 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
+import { answerOf } from "./conditional.ts";
 import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
+import { personalData } from "./personal-data.mixin.ts";
+import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
-import { replyTo, textOf } from "./reply.ts";
+import { replyTo } from "./reply.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
@@ -35,7 +38,13 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [authentication(settings), streaming(settings), ApiGateway],
+    mixins: [
+      personalData(settings),
+      refusalTrail(settings),
+      authentication(settings),
+      streaming(settings),
+      ApiGateway,
+    ],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -44,7 +53,7 @@ export const gatewayService = (settings: Config) =>
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
         if (reply.follow) this.follow(request, response, reply.follow);
-        else this.answer(request, response, { ...reply, body: textOf(route, reply) });
+        else this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */
@@ -67,6 +76,7 @@ export const gatewayService = (settings: Config) =>
         const { correlationId, method } = request;
         const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
         const { problem, headers } = problemOf(error, path, correlationId);
+        this.noteRefusal(request, problem.status, error);
         const lines = log(this.logger, { correlationId });
         if (problem.status === 401) this.admission.badToken(request);
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });

@@ -51,8 +51,3 @@ async function withPlace(
     shedder.leave(purpose);
   }
 }
-
-/** A reply's body as it goes out: what the contract does not name stays here. */
-export function textOf(route: Route, { body }: Reply): string {
-  return body === undefined ? "" : route.stringify(body);
-}

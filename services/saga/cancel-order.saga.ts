@@ -16,7 +16,9 @@ const nothing = () => null;
  * until they are back.
  */
 export const cancelOrderSaga = defineSaga<Actions, EventData>()<CancelOrderInput>("CANCEL_ORDER")
-  .pivot("requestCancellation", "order.requestCancellation", { params: ({ input }) => input })
+  .pivot("requestCancellation", "order.requestCancellation", {
+    params: ({ sagaId, input }) => ({ sagaId, ...input }),
+  })
   .request("releaseStock", {
     publish: "RELEASE_STOCK",
     data: ({ sagaId, input, results }) => ({

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { OperatorActionView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
-import { LAST_ID } from "../../lib/page.ts";
+import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import { SAGA_COLUMNS, type SagaRow, type StoredSaga, sagaFromRow } from "./saga.store.ts";
 import { type StoredTcc, TCC_COLUMNS, type TccRow, tccFromRow } from "./tcc.store.ts";
@@ -28,12 +28,6 @@ const RECORD = statement(
 export function recordDeed(tx: Tx, deed: OperatorDeed): void {
   const { actor, action, targetType, targetId, reason, result = "done" } = deed;
   tx.send(RECORD, [uuidv7(), actor, action, targetType, targetId, reason, result]);
-}
-
-/** A page: what comes after `before` (an id), one row more than shown. */
-export interface Seek {
-  readonly before?: string;
-  readonly rows: number;
 }
 
 const DEEDS = statement(

@@ -117,6 +117,25 @@ test("prices are refused: there is nothing to undo", () => {
   expect(events(saga)).toEqual([]);
 });
 
+test("a cancellation meets the row at the prices: a draft may have come of it all the same, so it is undone", () => {
+  const saga = at("quoteItems");
+  saga.give({ kind: "cancel", code: "CANCELLED_BY_CUSTOMER", message: "" });
+  expect(saga.instance()).toMatchObject({ state: "COMPENSATING", step: "draftOrder" });
+  expect(saga.owed()).toMatchObject({
+    action: "order.cancel",
+    params: { orderId: ORDER_ID, reason: { code: "CANCELLED_BY_CUSTOMER" } },
+  });
+  saga.ok();
+  expect(saga.state()).toBe("COMPENSATED");
+  expect(events(saga)).toEqual([]);
+});
+
+test("the prices stay unanswered to the last try: another node may have got them, and gone on", () => {
+  const saga = at("quoteItems");
+  for (let tries = 0; tries < 6; tries += 1) saga.miss();
+  expect(saga.owed()).toMatchObject({ action: "order.cancel", params: { reason: { code: "TIMEOUT" } } });
+});
+
 test("the draft is refused: a step that decided against itself had no effect, nothing is undone", () => {
   const saga = at("draftOrder");
   saga.refuse("ORDER_STATE_CONFLICT");

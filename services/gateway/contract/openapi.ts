@@ -53,12 +53,18 @@ function referring(value: unknown, isTop = false): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, referring(one)]));
 }
 
+/** A stream has no state that a client could name. */
+function isConditional({ method, streams }: Route): boolean {
+  return method === "GET" && !streams;
+}
+
 function answerOf(route: Route): JsonSchema {
   const { answer, located, key, waits } = route;
   const headers = headersOf(
     located && "Location",
     key && "Idempotent-Replayed",
     waits && "Preference-Applied",
+    isConditional(route) && "ETag",
   );
   const schema = referring(answer);
   if (route.streams) {
@@ -99,6 +105,7 @@ function parametersOf(route: Route): JsonSchema[] {
       : [route.key === "required" ? "IdempotencyKey" : "OptionalIdempotencyKey"]),
     ...(route.waits ? ["Wait"] : []),
     ...(route.streams ? ["LastEventId"] : []),
+    ...(isConditional(route) ? ["IfNoneMatch"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
   return [...inPath, ...inQuery, ...shared];
 }
@@ -123,6 +130,7 @@ function operationOf(route: Route, problemsOf: (route: Route) => Record<string, 
     responses: {
       [route.status]: answerOf(route),
       ...(route.streams && { 204: { description: "Nothing more will come.", headers: headersOf() } }),
+      ...(isConditional(route) && { 304: { $ref: "#/components/responses/NotModified" } }),
       ...problemsOf(route),
     },
   };
@@ -162,6 +170,12 @@ const PARAMETERS = {
     description: "Carried into every log line and event of the request.",
     schema: { type: "string" },
   },
+  IfNoneMatch: {
+    name: "If-None-Match",
+    in: "header",
+    description: "`ETag` of an answer that the client has: 304 while it still holds.",
+    schema: { type: "string" },
+  },
   Wait: {
     name: "Prefer",
     in: "header",
@@ -177,6 +191,11 @@ const PARAMETERS = {
     schema: { type: "string", pattern: "^\\d{1,6}$" },
     example: "2",
   },
+};
+
+const NOT_MODIFIED = {
+  description: "The answer is the one that `If-None-Match` names.",
+  headers: headersOf("ETag"),
 };
 
 const SECURITY_SCHEMES = {
@@ -213,7 +232,7 @@ export function openApi(): OpenApi {
       schemas: { ...Object.fromEntries(schemas), Problem: PROBLEM },
       parameters: PARAMETERS,
       headers: HEADERS,
-      responses,
+      responses: { ...responses, NotModified: NOT_MODIFIED },
       securitySchemes: SECURITY_SCHEMES,
     },
   };

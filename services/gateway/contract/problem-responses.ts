@@ -45,6 +45,7 @@ export function codesOf(route: Route): readonly ProblemCode[] {
 
 export const HEADERS = {
   "X-Correlation-ID": header("The caller's, where it was usable, or a new one.", "^[A-Za-z0-9-]{8,64}$"),
+  ETag: header("Of these very bytes."),
   Location: header("Where to follow it."),
   "Idempotent-Replayed": header("`true`: the stored answer of an earlier request under this key."),
   "Preference-Applied": header("`wait=N`, where the client preferred to wait."),

@@ -1,5 +1,6 @@
 import type {
   CreateOrderAnswer,
+  CustomerView,
   OrderMove,
   OrderView,
   PaymentAttemptView,
@@ -218,4 +219,13 @@ export const product = object<ProductView>({
   available: like(999_998, count),
   reserved: like(2, count),
   sold: like(0, count),
+});
+
+export const customer = object<CustomerView>({
+  customerId: id,
+  name: like("Ada Demo", text),
+  email: like("ada@example.com", text),
+  status: like("active", oneOf(["active", "inactive"])),
+  createdAt: time,
+  updatedAt: time,
 });
