@@ -114,6 +114,8 @@ export const SETTINGS = {
     "The same of one address, with a token or without; 0: no limit.",
   ),
   RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
+  STREAMS_PER_SUBJECT: integer(20, 1, 100_000, "Orders that one subject may follow at once on one gateway."),
+  STREAMS_MAX: integer(10_000, 1, 1_000_000, "Streams of events that one gateway has open at once."),
   SHED_IN_FLIGHT: integer(
     1_000,
     0,

@@ -20,6 +20,7 @@ import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
+import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
 interface State {
@@ -38,7 +39,13 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [personalData(settings), refusalTrail(settings), authentication(settings), ApiGateway],
+    mixins: [
+      personalData(settings),
+      refusalTrail(settings),
+      authentication(settings),
+      streaming(settings),
+      ApiGateway,
+    ],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -46,7 +53,8 @@ export const gatewayService = (settings: Config) =>
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
-        this.answer(request, response, answerOf(route, request, reply));
+        if (reply.follow) this.follow(request, response, reply.follow);
+        else this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */

@@ -39,6 +39,8 @@ export interface ApiRequest {
   /** In place of the body as JSON. */
   readonly raw?: string | Buffer;
   readonly timeoutMs?: number;
+  /** Of a stream of events only the head is waited for. */
+  readonly endless?: boolean;
   /** Base address of another gateway than the system's own. */
   readonly at?: string;
 }
@@ -112,7 +114,7 @@ export class System {
   }
 
   async api(path: string, request: ApiRequest = {}): Promise<HttpAnswer> {
-    const { as = "customer", key, body, raw, timeoutMs = 20_000 } = request;
+    const { as = "customer", key, body, raw, timeoutMs = 20_000, endless } = request;
     const { api, tokens } = this.demo;
     const authorization =
       request.authorization === undefined ? `Bearer ${tokens[as]}` : request.authorization;
@@ -124,7 +126,13 @@ export class System {
       ...request.headers,
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
-    const sending = http((request.at ?? api) + path, { method, headers, body: text, agent: this.#agent });
+    const sending = http((request.at ?? api) + path, {
+      method,
+      headers,
+      body: text,
+      agent: this.#agent,
+      endless,
+    });
     const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;

@@ -58,6 +58,7 @@ export const PROBLEMS = define({
     429,
     "More requests of this subject or address than its limit allows. Ask again after `Retry-After`.",
   ],
+  TOO_MANY_STREAMS: [429, "The subject follows as many orders at once as it may."],
   TOO_MANY_UNPAID_ORDERS: [
     429,
     "The customer has as many unpaid orders as one may have: pay or cancel some.",
