@@ -15,13 +15,19 @@ import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
-import { splitQuery } from "./query.ts";
+import { parseQueryString } from "./query.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
+
+interface Alias {
+  readonly method: string;
+  readonly re: RegExp;
+  toString: () => string;
+}
 
 interface State {
   server: Server;
@@ -32,7 +38,7 @@ interface State {
   loopDelay: LoopDelay;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
-  readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
+  readonly aliases: readonly Alias[];
 }
 
 /** The public API on PORT: who may ask for what, in which form, and how it is answered. No business rule lives here. */
@@ -72,10 +78,7 @@ export const gatewayService = (settings: Config) =>
         this.metrics.httpAnswered(request.$alias?.path ?? "none", answer.status, seconds + nanoseconds / 1e9);
       },
 
-      /** In place of moleculer-web's own. */
-      parseQueryString(request: IncomingMessage) {
-        return splitQuery(request.url ?? "");
-      },
+      parseQueryString,
 
       /** Where moleculer-web brings every error of a request. */
       errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void {
@@ -94,10 +97,7 @@ export const gatewayService = (settings: Config) =>
 
       /** Where moleculer-web brings what fits no alias. */
       send404(request: WebRequest, response: ServerResponse): void {
-        const path = request.parsedUrl ?? "";
-        const allowed = this.aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
-        const refusal = allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
-        this.errorHandler(request, response, refusal);
+        this.errorHandler(request, response, refusalAt(request.parsedUrl ?? "", this.aliases));
       },
 
       /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
@@ -143,6 +143,11 @@ export const gatewayService = (settings: Config) =>
       this.loopDelay.stop();
     },
   });
+
+function refusalAt(path: string, aliases: readonly Alias[]): Error {
+  const allowed = aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
+  return allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
+}
 
 /** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
 const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };

@@ -14,7 +14,7 @@ export function keys({ headers }: Operation): fc.Arbitrary<Headers> {
   if (described === undefined) return fc.constant({});
   const key: fc.Arbitrary<Header> = fc.oneof(
     { weight: 12, arbitrary: freshKeys },
-    { weight: 1, arbitrary: fc.nat({ max: 9 }).map((which) => `shared-${which}`) },
+    { weight: 2, arbitrary: fc.nat({ max: 9 }).map((which) => `shared-${which}`) },
     { weight: 1, arbitrary: fc.uuid().map((id) => id.padEnd(255, "~")) },
     { weight: 1, arbitrary: freshKeys.map((id) => `"${id}"`) },
     ...(described.required ? [] : [{ weight: 4, arbitrary: fc.constant(undefined) }]),
@@ -77,6 +77,7 @@ export const otherHeaders: fc.Arbitrary<Headers> = fc.record(
     "x-forwarded-for": fc.constantFrom("10.0.0.1", "::1, 10.0.0.1", "not an address", "1.2.3.4,".repeat(100)),
     "x-http-method-override": fc.constantFrom("DELETE", "GET"),
     "accept-encoding": fc.constantFrom("gzip, br", "*;q=0"),
+    "last-event-id": fc.constantFrom("", "0", "1", "-1", "9".repeat(30), "1e3", "\u00e9", "x".repeat(300)),
     accept: fc.constantFrom("text/html", "application/xml;q=0.1"),
     traceparent: fc.constantFrom("00-0", `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, "x".repeat(500)),
     "x-psp-signature": fc.constantFrom(

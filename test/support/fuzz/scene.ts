@@ -91,7 +91,7 @@ export class Scene {
     const raw = body && bytesOf(body);
     // Without its length a body where Node expects none would be the next request.
     const framed = raw && { raw, headers: { ...headers, "content-length": String(raw.length) } };
-    const request: ApiRequest = { ...identity, method: operation.method, headers, ...framed };
+    const request: ApiRequest = { ...identity, method: operation.method, headers, ...framed, endless: true };
     const answer = await this.system.api(addressOf(draft), request);
     this.take(answer.body);
     if (answer.status < 400 || answer.status === 503) this.#note(draft);
