@@ -38,6 +38,7 @@ export const strangeKeys: fc.Arbitrary<Headers> = fc
       ["one", "one"],
     ),
     visible(fc.constantFrom(1, 254, 255)),
+    fc.constant(undefined),
     fc.constant("k".repeat(256)),
     fc.constant("k".repeat(5_000)),
   )
