@@ -1,8 +1,10 @@
 import type { ReceivedMessage } from "./bus/bus.ts";
 import type {
   CancelOrderParams,
+  CreateCustomerParams,
   CreateOrderAnswer,
   CreateOrderParams,
+  CustomerStatus,
   DeadLetterView,
   IdempotencyClaim,
   IdempotentAnswer,
@@ -21,12 +23,15 @@ import type {
   Quote,
   RateSpending,
   RedriveAnswer,
+  Refusal,
   SagaView,
-  ShippingAddress,
+  SetCustomerStatusParams,
+  StoredCustomer,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
+import type { Ciphertext } from "./personal-data/personal-data.ts";
 import type { DatabaseName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
@@ -67,7 +72,7 @@ export interface Actions extends Redrives {
       items: readonly PricedLine[];
       totalMinor: number;
       currency: string;
-      shippingAddress?: ShippingAddress;
+      shippingAddress?: Ciphertext;
     };
     result: { orderId: string; totalMinor: number };
   };
@@ -113,6 +118,15 @@ export interface Actions extends Redrives {
     result: Page<ProductView>;
   };
   "product.list": { params: { limit?: number; cursor?: string }; result: Page<ProductView> };
+  /** Names and addresses come and go encrypted. @throws CUSTOMER_EMAIL_TAKEN */
+  "customer.create": { params: CreateCustomerParams; result: IdempotentAnswer<StoredCustomer> };
+  "customer.get": { params: { customerId: string }; result: StoredCustomer };
+  "customer.list": {
+    params: { status?: CustomerStatus; limit?: number; cursor?: string };
+    result: Page<StoredCustomer>;
+  };
+  "customer.activate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
+  "customer.deactivate": { params: SetCustomerStatusParams; result: IdempotentAnswer<StoredCustomer> };
   "customer.validate": { params: { customerId: string }; result: { customerId: string } };
   /** From now on tokens of the subject below the version that this answers are refused. */
   "customer.revokeTokens": {
@@ -248,6 +262,8 @@ export interface Actions extends Redrives {
   "saga.releaseKey": { params: { claim: IdempotencyClaim; attempt: number }; result: { done: boolean } };
   /** Seconds used of allowances; what each key owes then, with all gateways together. */
   "saga.settleRates": { params: { spent: readonly RateSpending[] }; result: { owed: readonly number[] } };
+  /** What a gateway has refused, for the audit trail. */
+  "saga.recordRefusals": { params: { refusals: readonly Refusal[] }; result: { recorded: number } };
   /** An order as its saga knows it: before its draft is there, or when it never came to one. */
   "saga.order": { params: { orderId: string } & Viewer; result: OrderView };
 }

@@ -9,7 +9,7 @@ type Handler = (ctx: Context) => Promise<unknown>;
  * Refuses an action to those whom its `callers` do not name, before anything else looks at the call. Who calls is what
  * Moleculer tells of itself (`ctx.caller`): the service whose context the call was made in, or the option `caller`. In
  * this process that is our own code; from elsewhere it is as good as the seal of the packet (packet-seal.ts). An action
- * without `callers` is open to this process alone.
+ * without `callers` is open to this process alone. Cost: a look into a Set, less than what a local call (0.6 us) varies by.
  */
 export function callers(): Middleware {
   return {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { problemOfAges } from "./retention-settings.ts";
-import { type DatabaseName, SETTINGS, type Setting } from "./settings.ts";
+import type { Setting } from "./setting-kinds.ts";
+import { type DatabaseName, SETTINGS } from "./settings.ts";
 
 /**
  * The settings as this process was given them (lib/settings.ts has their names and meanings). Read once; a wrong

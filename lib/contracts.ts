@@ -1,4 +1,5 @@
 import type { Line, Reason } from "./events.ts";
+import type { Ciphertext } from "./personal-data/personal-data.ts";
 
 /** Params and results of the actions that services call on each other (lib/actions.ts). Money in minor units, times ISO 8601 UTC. */
 
@@ -46,7 +47,8 @@ export interface OrderView {
   readonly items: readonly PricedLine[];
   readonly totalMinor: number;
   readonly currency: string;
-  readonly shippingAddress?: ShippingAddress;
+  /** Plain in orders of before encryption, until npm run rewrap has been at them. */
+  readonly shippingAddress?: Ciphertext | ShippingAddress;
   readonly timeline: readonly TimelineEntry[];
   readonly sagaId: string;
   readonly createdAt: string;
@@ -136,6 +138,56 @@ export interface TransactionView {
   readonly updatedAt: string;
 }
 
+export type CustomerStatus = "active" | "inactive";
+
+/** What a gateway has refused, as often as it did within some seconds: for the audit trail. */
+export interface Refusal {
+  readonly kind: "auth.refused" | "auth.forbidden" | "rate.limited";
+  /** Of a token that holds; "unknown" otherwise. */
+  readonly subject: string;
+  /** Method and route template. */
+  readonly route: string;
+  /** The network that it came from, without what tells single machines in it apart. */
+  readonly network: string;
+  readonly count: number;
+  readonly firstAt: string;
+  readonly lastAt: string;
+}
+
+/** A customer as the API shows them. */
+export interface CustomerView {
+  readonly customerId: string;
+  readonly name: string;
+  readonly email: string;
+  readonly status: CustomerStatus;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** A customer as services know them: whoever has no keys learns neither name nor address. */
+export interface StoredCustomer extends CustomerView {
+  readonly name: Ciphertext;
+  readonly email: Ciphertext;
+}
+
+export interface CreateCustomerParams {
+  /** Made by whoever encrypts: the ciphertexts are bound to it. */
+  readonly customerId: string;
+  readonly name: Ciphertext;
+  readonly email: Ciphertext;
+  /** Blind index of the address: by this nobody has it twice. */
+  readonly emailIndex: string;
+  /** Who asks, for the audit trail. */
+  readonly actor: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
+export interface SetCustomerStatusParams {
+  readonly customerId: string;
+  readonly actor: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
 export interface OperationDone {
   readonly id: string;
   readonly action: string;
@@ -209,9 +261,11 @@ export interface Viewer {
 }
 
 export interface CreateOrderParams {
+  /** Made by whoever encrypts: the address is bound to it. */
+  readonly orderId: string;
   readonly customerId: string;
   readonly items: readonly Line[];
-  readonly shippingAddress?: ShippingAddress;
+  readonly shippingAddress?: Ciphertext;
   readonly paymentMethod?: string;
   readonly idempotency: IdempotencyClaim;
 }

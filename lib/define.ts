@@ -22,16 +22,15 @@ export interface Mixin<Adds = unknown> extends Partial<ServiceSchema> {
   readonly [adds]?: Adds;
 }
 
-type UnionToIntersection<Union> = (Union extends unknown ? (one: Union) => void : never) extends (
-  all: infer Intersection,
-) => void
-  ? Intersection
-  : never;
+/** Each mixin by itself: inferred of their union, what one adds would be lost beside another that adds less. */
+type TakesAddsOf<One> = One extends Mixin<infer Adds> ? (adds: Adds) => void : never;
 
 type AddsOf<Mixins> = Mixins extends readonly unknown[]
   ? Mixins[number] extends never
     ? unknown
-    : UnionToIntersection<Mixins[number] extends Mixin<infer Adds> ? Adds : unknown>
+    : TakesAddsOf<Mixins[number]> extends (adds: infer All) => void
+      ? All
+      : never
   : unknown;
 
 export type This<Methods, Vars, Mixins> = Omit<Service<ServiceSettingSchema>, "actions"> &

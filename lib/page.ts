@@ -1,3 +1,4 @@
+import type { Page } from "./contracts.ts";
 import { RuleViolationError } from "./errors.ts";
 
 /** Keyset pages: a cursor is the id after which the next page begins, opaque to the client. */
@@ -24,4 +25,30 @@ export function pageOf<Row extends { id: string }>(rows: readonly Row[], limit: 
   const last = shown.at(-1);
   const nextCursor = rows.length > limit && last ? Buffer.from(last.id).toString("base64url") : undefined;
   return { rows: shown, ...(nextCursor && { nextCursor }) };
+}
+
+export interface Paging {
+  readonly limit?: number;
+  readonly cursor?: string;
+}
+
+/** Where a page of a list from the newest to the oldest begins, with one row more than it shows. */
+export interface Seek {
+  readonly before?: string;
+  readonly rows: number;
+}
+
+/** @throws RuleViolationError the cursor was not made by us */
+export function seekOf({ limit = PAGE_SIZE, cursor }: Paging): Seek {
+  return { rows: limit + 1, ...(cursor && { before: readCursor(cursor) }) };
+}
+
+/** The page of what `seekOf` has found, each row as its view. */
+export function pageBy<Row extends { id: string }, View>(
+  found: readonly Row[],
+  { limit = PAGE_SIZE }: Paging,
+  view: (row: Row) => View,
+): Page<View> {
+  const { rows, nextCursor } = pageOf(found, limit);
+  return { items: rows.map(view), ...(nextCursor && { nextCursor }) };
 }

@@ -1,3 +1,5 @@
+import { CIPHERTEXT } from "./personal-data/personal-data.ts";
+
 /** Parameter rules that several actions share (fastest-validator). */
 
 export const uuid = { type: "string", pattern: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/ } as const;
@@ -19,6 +21,9 @@ export const reason = {
   strict: true,
   props: { code: { type: "string", max: 64 }, message: { type: "string", max: 1_000 } },
 } as const;
+
+/** Personal data, which travels and is stored in no other form. */
+export const ciphertext = { type: "string", pattern: CIPHERTEXT, max: 8_000 } as const;
 
 export const claimRules = {
   type: "object",

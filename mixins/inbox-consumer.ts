@@ -3,6 +3,7 @@ import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { isTransientDatabaseError } from "../lib/database-errors.ts";
 import { factsOf, RuleViolationError, StateConflictError } from "../lib/errors.ts";
 import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
+import { storable, storableText } from "../lib/storable.ts";
 import { type InboxRow, positionId, recordEvents, reopenEvent } from "./inbox.store.ts";
 import { appendEvents } from "./outbox.store.ts";
 
@@ -124,9 +125,9 @@ async function deadLetter(
         aggregateId: letterId,
         aggregateVersion: 1,
         version: 1,
-        correlationId: headers["correlation-id"] ?? letterId,
+        correlationId: storableText(headers["correlation-id"] ?? letterId),
         causationId: id,
-        data: {
+        data: storable({
           source: group,
           topic,
           partition,
@@ -135,7 +136,7 @@ async function deadLetter(
           ...carried(message),
           error: reasonOf(error),
           attempts,
-        },
+        }),
       },
     ]);
   });
@@ -185,8 +186,7 @@ function carried({ headers, value }: ReceivedMessage) {
   );
   return {
     headers: Object.fromEntries(kept.slice(0, 64)),
-    // The cut may leave half a character, and PostgreSQL reads no JSON with one.
-    value: value.slice(0, EXCERPT_CHARACTERS).toWellFormed(),
+    value: value.slice(0, EXCERPT_CHARACTERS),
     truncated: { valueBytes: Buffer.byteLength(value), headers: Object.keys(headers).length },
   };
 }

@@ -183,23 +183,6 @@ export async function markRefused(
   return row?.status === "FAILED";
 }
 
-const BLOCK_ALL = statement(
-  "outbox_block_all",
-  `insert into outbox_blocked (aggregate_id, position) select * from unnest($1::uuid[], $2::bigint[]) on conflict do nothing`,
-);
-
-const POSTPONE = statement(
-  "outbox_postpone",
-  `update outbox_delivery set error_message = $2, next_attempt_at = now() + $3 * interval '1 millisecond'
-   where position = any($1) and status = 'PENDING'`,
-);
-
-/** Events that cannot be published for now, the first of each aggregate; those behind them wait. Costs no retry. */
-export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
-  tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
-  tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
-}
-
 const RELEASE = statement(
   "outbox_release",
   `update outbox_delivery set status = 'PENDING', retry_count = 0, next_attempt_at = null
@@ -228,13 +211,19 @@ export async function lettersOf(tx: Tx, eventId: string): Promise<number> {
   return row?.letters ?? 0;
 }
 
-const PENDING_COUNT = statement(
-  "outbox_pending_count",
-  "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) pending",
+const BLOCK_ALL = statement(
+  "outbox_block_all",
+  `insert into outbox_blocked (aggregate_id, position) select * from unnest($1::uuid[], $2::bigint[]) on conflict do nothing`,
 );
 
-/** How many events wait, counted up to 100,000. */
-export async function pendingCount(database: Database): Promise<number> {
-  const [row] = await database.query<{ waiting: number }>(PENDING_COUNT);
-  return row?.waiting ?? 0;
+const POSTPONE = statement(
+  "outbox_postpone",
+  `update outbox_delivery set error_message = $2, next_attempt_at = now() + $3 * interval '1 millisecond'
+   where position = any($1) and status = 'PENDING'`,
+);
+
+/** Events that cannot be published for now, the first of each aggregate; those behind them wait. Costs no retry. */
+export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
+  tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
+  tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
 }

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { asyncApi } from "../services/gateway/contract/asyncapi.ts";
-import { errorTable } from "../services/gateway/contract/error-table.ts";
 import { openApi } from "../services/gateway/contract/openapi.ts";
 import { postmanCollection } from "../services/gateway/contract/postman.ts";
+import { errorTable, eventTable } from "../services/gateway/contract/tables.ts";
 
 /**
  * npm run contract: writes what is made of the table of routes and kept in the repository (the Postman collection, the
@@ -13,7 +13,12 @@ import { postmanCollection } from "../services/gateway/contract/postman.ts";
 
 const root = new URL("../", import.meta.url);
 const pathOf = (name: string) => fileURLToPath(new URL(name, root));
-const TABLE = /(<!-- codes -->\n)[\s\S]*?(\n<!-- end of codes -->)/;
+/** Puts a table between its two comments. */
+const withTable = (text: string, name: string, table: string) =>
+  text.replace(
+    new RegExp(`(<!-- ${name} -->\n)[\\s\\S]*?(\n<!-- end of ${name} -->)`),
+    (_, begin: string, end: string) => `${begin}\n${table}\n${end}`,
+  );
 
 interface Generated {
   readonly file: string;
@@ -25,7 +30,10 @@ const GENERATED: readonly Generated[] = [
     file: "docs/holdfast.postman_collection.json",
     make: () => `${JSON.stringify(postmanCollection(), null, 2)}\n`,
   },
-  { file: "docs/api.md", make: (before) => before.replace(TABLE, `$1\n${errorTable()}\n$2`) },
+  {
+    file: "docs/api.md",
+    make: (before) => withTable(withTable(before, "codes", errorTable()), "events", eventTable()),
+  },
 ];
 
 async function generate(write: boolean): Promise<void> {

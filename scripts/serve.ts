@@ -64,7 +64,8 @@ async function serve(lifecycle: Lifecycle): Promise<void> {
 // import.meta.main is missing in the older ones of the Node versions that we support.
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   // Started by npm run stack: its death must not leave us on the ports that its next start needs.
-  process.once("disconnect", () => process.exit(1));
+  // Not by exit(): whoever read our log is gone, and pino's last flush into that pipe would be tried again for ever.
+  process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
   // The broker's own drain has the configured time; what is left is for closing pools and sockets.
   const stopTimeoutMs = configOrExit("serve").SHUTDOWN_TIMEOUT_MS + 5_000;
   void runLifecycle({ program: "serve", start: serve, stopTimeoutMs });

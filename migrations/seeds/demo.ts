@@ -1,5 +1,6 @@
 import pg from "pg";
 import { v5 as uuidv5 } from "uuid";
+import { emailIndexOf, type PersonalData } from "../../lib/personal-data/personal-data.ts";
 
 /** Fixed ids, so that tokens, documents and tests can name them. */
 const id = (tail: string) => `01990000-0000-7000-8000-${tail.padStart(12, "0")}`;
@@ -50,8 +51,8 @@ const column = <Row extends readonly unknown[]>(rows: readonly Row[], index: num
   rows.map((row) => row[index]);
 
 const insertCustomers = `
-  insert into customers (id, name, email, status)
-  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+  insert into customers (id, status, name, email, email_index)
+  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[])
   on conflict do nothing`;
 
 // Only a product that is new gets its stock, and gets it as an adjustment: sum(delta) stays what the columns say.
@@ -70,11 +71,20 @@ const insertProducts = `
   where added.available <> 0`;
 
 /** Puts the demo data in where it is missing; what is there stays as it is, sold stock included. */
-export async function seedDemo(urls: { readonly customer: string; readonly product: string }): Promise<void> {
+export async function seedDemo(
+  urls: { readonly customer: string; readonly product: string },
+  personalData: PersonalData,
+): Promise<void> {
   const ids = column(products, 0).map(String);
   const adjustments = ids.map((one) => uuidv5("initial stock", one));
   const productColumns = [0, 1, 2, 3, 4].map((index) => column(products, index));
-  const customerColumns = [0, 1, 2, 3].map((index) => column(customers, index));
+  const customerColumns = [
+    column(customers, 0),
+    column(customers, 3),
+    customers.map(([rowId, name]) => personalData.encrypt({ column: "customers.name", rowId }, name)),
+    customers.map(([rowId, , email]) => personalData.encrypt({ column: "customers.email", rowId }, email)),
+    customers.map(([, , email]) => emailIndexOf(personalData, email)),
+  ];
   await Promise.all([
     runStatement(urls.customer, insertCustomers, customerColumns),
     runStatement(urls.product, insertProducts, [...productColumns, adjustments]),

@@ -10,6 +10,7 @@ export const INVARIANTS = {
   I8: "every event took effect once",
   I9: "every order went a legal way",
   I10: "dead letters carry their reason",
+  I11: "the audit trails are whole",
 } as const;
 
 export type Invariant = keyof typeof INVARIANTS;

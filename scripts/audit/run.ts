@@ -1,6 +1,7 @@
 import type { Config } from "../../lib/config.ts";
 import { sleep } from "../parts/process.ts";
 import { checkAgreement } from "./agreement.ts";
+import { TRAIL_COUNTS, TRAIL_RULES } from "./audit-trail.ts";
 import { checkLetters, DEAD_LETTER_COUNTS, DEAD_LETTER_RULES } from "./dead-letters.ts";
 import { DEADLINE_COUNTS, DEADLINE_RULES } from "./deadlines.ts";
 import { Findings, type Suspect } from "./findings.ts";
@@ -26,6 +27,7 @@ const RULES = [
   ...OUTBOX_RULES,
   ...HISTORY_RULES,
   ...DEAD_LETTER_RULES,
+  ...TRAIL_RULES,
 ];
 const COUNTS = [
   ...MONEY_COUNTS,
@@ -35,6 +37,7 @@ const COUNTS = [
   ...OUTBOX_COUNTS,
   ...HISTORY_COUNTS,
   ...DEAD_LETTER_COUNTS,
+  ...TRAIL_COUNTS,
 ];
 
 type Check = (world: World, findings: Findings, options: AuditOptions) => Promise<void>;

@@ -5,6 +5,7 @@ import { seedDemo } from "../../migrations/seeds/demo.ts";
 import type { Progress } from "../parts/part.ts";
 import { createDatabases } from "../parts/postgres.ts";
 import { ensureTopics } from "../topics.ts";
+import { prepareKeyRing } from "./key-ring.ts";
 import { issueTokens, prepareClusterSecret, prepareKeys, type Tokens } from "./tokens.ts";
 
 export interface Server {
@@ -33,12 +34,14 @@ export interface PrepareOptions {
 export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   const { server, dataDir, progress } = options;
   const keys = await prepareKeys(dataDir);
+  const keyRing = await prepareKeyRing(dataDir);
   const env = given({
     ...withoutDatabases(process.env),
     LOG_FORMAT: process.env.LOG_FORMAT || (process.stdout.isTTY ? "pretty" : "json"),
     ...options.env,
     DATABASE_URL: (server.localUrlOf ?? server.urlOf)("oms"),
     JWT_KEYS: keys.jwksFile,
+    PERSONAL_DATA_KEYS: keyRing.file,
     CLUSTER_SECRETS: undefined,
     CLUSTER_SECRETS_FILE: prepareClusterSecret(dataDir),
     // The addresses that a demo tells are http.
@@ -59,7 +62,8 @@ export async function prepareDemo(options: PrepareOptions): Promise<Prepared> {
   await ensureTopics(config);
   // For whoever looks from outside: by TCP, which every client understands.
   const databases = Object.fromEntries(DATABASE_NAMES.map((name) => [name, server.urlOf(`oms_${name}`)]));
-  await seedDemo({ customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") });
+  const seeded = { customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") };
+  await seedDemo(seeded, keyRing.personalData);
   return { env, databases: databases as Prepared["databases"], tokens: await issueTokens(keys, config) };
 }
 

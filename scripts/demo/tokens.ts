@@ -24,11 +24,17 @@ export interface DemoKeys {
   readonly privateKey: JWK;
 }
 
-/** The demo's own Ed25519 key pair: made at the first start, kept, so that tokens outlive a restart. */
-export async function prepareKeys(dataDir: string): Promise<DemoKeys> {
+/** Where the demo's keys lie, beside its data: made at the first start, and kept for the next ones. */
+export function keyFolder(dataDir: string): string {
   const folder = join(dataDir, "demo-keys");
-  const [privateFile, jwksFile] = [join(folder, "private.json"), join(folder, "jwks.json")];
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  return folder;
+}
+
+/** The demo's own Ed25519 key pair: kept, so that tokens outlive a restart. */
+export async function prepareKeys(dataDir: string): Promise<DemoKeys> {
+  const folder = keyFolder(dataDir);
+  const [privateFile, jwksFile] = [join(folder, "private.json"), join(folder, "jwks.json")];
   if (!existsSync(privateFile)) {
     const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
     const jwk = await exportJWK(privateKey);

@@ -1,6 +1,7 @@
-import type { Database } from "../../lib/database.ts";
+import { type Database, withTransaction } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { log } from "../../lib/logging.ts";
+import { appendToTrail } from "../../mixins/audit-trail.store.ts";
 import { raiseTokenVersion, tokenVersionsAfter } from "./token-versions.store.ts";
 
 const PAGE_SIZE = 1_000;
@@ -21,8 +22,14 @@ export const tokenVersions = () =>
           reason: { type: "string", min: 3, max: 1_000 },
         },
         async handler(ctx: ActionContext<"customer.revokeTokens">) {
-          const raised = await raiseTokenVersion(this.database, ctx.params);
-          const { actor, subject } = ctx.params;
+          const { actor, subject, reason } = ctx.params;
+          const raised = await withTransaction(this.database, async (tx) => {
+            const { version } = await raiseTokenVersion(tx, ctx.params);
+            const { correlationId } = ctx.meta;
+            const about = { actor, action: "tokens.revoke", target: `subject ${subject}`, correlationId };
+            appendToTrail(tx, [{ ...about, detail: { version, reason } }]);
+            return { subject, version };
+          });
           log(this.logger, ctx).warn("tokens revoked", { subject, version: raised.version, actor });
           return raised;
         },

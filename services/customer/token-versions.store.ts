@@ -1,4 +1,4 @@
-import type { Database } from "../../lib/database.ts";
+import type { Database, Tx } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
 
 /** SQL of the least versions that tokens must have. */
@@ -32,10 +32,10 @@ const CHANGES = statement(
   `select subject, version, revision from token_versions where revision > $1 order by revision limit $2`,
 );
 
-/** Raises it; never lowers it. Committed when this answers. */
-export async function raiseTokenVersion(database: Database, revocation: Revocation): Promise<TokenVersion> {
+/** Raises it; never lowers it. */
+export async function raiseTokenVersion(tx: Tx, revocation: Revocation): Promise<TokenVersion> {
   const { subject, version = null, actor, reason } = revocation;
-  const [raised] = await database.query<TokenVersion>(RAISE, [subject, version, actor, reason]);
+  const [raised] = await tx.query<TokenVersion>(RAISE, [subject, version, actor, reason]);
   if (raised === undefined) throw new Error("token_version_head has lost its row");
   return raised;
 }

@@ -10,8 +10,8 @@ const HEADERS = {
 export interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  /** As it goes out. */
-  readonly body: string;
+  /** As it goes out; 304 has none. */
+  readonly body?: string;
 }
 
 /** Writes an answer. Once the head is out nothing can be answered any more: the connection is cut. */
@@ -24,11 +24,10 @@ export function send(
     response.destroy();
     return;
   }
-  response.writeHead(answer.status, {
+  const described = answer.body !== undefined && {
     "content-type": contentType,
     "content-length": Buffer.byteLength(answer.body),
-    ...HEADERS,
-    ...answer.headers,
-  });
+  };
+  response.writeHead(answer.status, { ...described, ...HEADERS, ...answer.headers });
   response.end(answer.body);
 }

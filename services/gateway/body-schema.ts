@@ -29,9 +29,13 @@ export const uuid = {
   json: id,
 };
 
+/** What a provider calls a way to pay. Digits alone could be the number of a card, which must not come to be stored here. */
 export const paymentMethod = {
   type: "string",
-  pattern: /^[A-Za-z0-9_-]{1,64}$/,
+  pattern: /^(?=.*[A-Za-z])[A-Za-z0-9_-]{1,64}$/,
+  messages: {
+    stringPattern: "The '{field}' field must be the provider's token of a way to pay, never a card number.",
+  },
   json: { examples: ["sim_ok"] },
 };
 export const currency = { type: "string", pattern: /^[A-Z]{3}$/, json: { examples: ["EUR"] } };
@@ -42,8 +46,11 @@ export interface BodyReader<Body> {
   readonly schema: JsonSchema;
 }
 
-/** A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says. */
-export function bodyReader<Body>(schema: Record<string, unknown>): BodyReader<Body> {
+/**
+ * A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says; an
+ * example is needed where one that is made up of the parts would not do.
+ */
+export function bodyReader<Body>(schema: Record<string, unknown>, example?: Body): BodyReader<Body> {
   const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile({
     $$strict: true,
     ...schema,
@@ -54,7 +61,8 @@ export function bodyReader<Body>(schema: Record<string, unknown>): BodyReader<Bo
     if (Array.isArray(findings)) throw new InvalidInputError(findings.slice(0, FINDINGS_MAX).map(fieldError));
     return body as Body;
   };
-  return Object.assign(read, { schema: schemaOfParams(schema) });
+  const described = schemaOfParams(schema);
+  return Object.assign(read, { schema: example ? { ...described, examples: [example] } : described });
 }
 
 /** Of operations that take nothing. */

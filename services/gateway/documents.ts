@@ -41,11 +41,11 @@ const DOCUMENTS: Readonly<Record<string, Document>> = {
 
 export const DOCUMENT_PATHS: readonly string[] = Object.keys(DOCUMENTS);
 
-// Swagger UI sets styles from its script; everything else is from here, and nobody may frame it.
+// Everything is from here, nothing stands in the page itself, and nobody may frame it.
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
+  "style-src 'self'",
   "img-src 'self' data:",
   "connect-src 'self'",
   "base-uri 'none'",

@@ -10,9 +10,12 @@ import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
+import { answerOf } from "./conditional.ts";
 import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
+import { personalData } from "./personal-data.mixin.ts";
+import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
 import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
@@ -34,7 +37,7 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [authentication(settings), ApiGateway],
+    mixins: [personalData(settings), refusalTrail(settings), authentication(settings), ApiGateway],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -42,7 +45,7 @@ export const gatewayService = (settings: Config) =>
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
-        this.answer(request, response, { ...reply, body: route.stringify(reply.body) });
+        this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */
@@ -65,6 +68,7 @@ export const gatewayService = (settings: Config) =>
         const { correlationId, method } = request;
         const path = (request.originalUrl ?? request.url ?? "").split("?", 1)[0] ?? "";
         const { problem, headers } = problemOf(error, path, correlationId);
+        this.noteRefusal(request, problem.status, error);
         const lines = log(this.logger, { correlationId });
         if (problem.status === 401) this.admission.badToken(request);
         if (problem.status === 500) lines.error("a request failed", { method, path, err: error });

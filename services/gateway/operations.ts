@@ -37,12 +37,15 @@ interface Redrive {
   readonly reason: string;
 }
 
-export const redriveBody = bodyReader<Redrive>({
-  letterIds: { type: "array", items: uuidField, min: 1, max: 100, unique: true, optional: true },
-  source: { ...text(255), optional: true },
-  eventType: { ...text(255), optional: true },
-  reason,
-});
+export const redriveBody = bodyReader<Redrive>(
+  {
+    letterIds: { type: "array", items: uuidField, min: 1, max: 100, unique: true, optional: true },
+    source: { ...text(255), optional: true },
+    eventType: { ...text(255), optional: true },
+    reason,
+  },
+  { eventType: "RESERVE_STOCK", reason: "the cause is mended" },
+);
 
 type Asked<Readers> = ApiRequest<undefined, QueryOf<Readers>>;
 

@@ -1,4 +1,4 @@
-import type { CreateOrderParams, ShippingAddress } from "../../lib/contracts.ts";
+import type { ShippingAddress } from "../../lib/contracts.ts";
 import { InvalidInputError } from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import { LINES_MAX, QUANTITY_MAX } from "../../lib/params.ts";
@@ -54,8 +54,16 @@ export const orderBody: BodyReader<unknown> = Object.assign((body: unknown) => b
   schema: readOrder.schema,
 });
 
-/** What the order is to be, without its idempotency claim. @throws ForbiddenError, InvalidInputError */
-export function parseOrder(body: unknown, principal: Principal): Omit<CreateOrderParams, "idempotency"> {
+/** What the order is to be. */
+export interface OrderRequest {
+  readonly customerId: string;
+  readonly items: readonly Line[];
+  readonly shippingAddress?: ShippingAddress;
+  readonly paymentMethod?: string;
+}
+
+/** @throws ForbiddenError, InvalidInputError */
+export function parseOrder(body: unknown, principal: Principal): OrderRequest {
   const staff = hasRole(principal, "staff");
   if (!staff && isObject(body) && Object.hasOwn(body, "customerId")) {
     throw new ForbiddenError("Only staff may order for a customer; leave customerId out.");

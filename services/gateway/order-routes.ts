@@ -80,7 +80,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     status: 200,
     answer: pageOf(views.order),
     query: LIST_QUERY,
-    problems: ["CURSOR_INVALID"],
+    problems: ["CURSOR_INVALID", "PERSONAL_DATA_KEY_MISSING"],
     handle: listOrders,
   }),
   route({
@@ -94,7 +94,7 @@ export const ORDER_ROUTES: readonly Route[] = [
     status: 200,
     answer: views.order,
     waits: true,
-    problems: ["ORDER_NOT_FOUND", "SAGA_NOT_FOUND"],
+    problems: ["ORDER_NOT_FOUND", "SAGA_NOT_FOUND", "PERSONAL_DATA_KEY_MISSING"],
     handle: getOrder,
   }),
   route({

@@ -1,3 +1,4 @@
+import { v7 as uuidv7 } from "uuid";
 import type { OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
 import { ORDER_STATUSES } from "./contract/views.ts";
@@ -15,6 +16,7 @@ import {
   viewerOf,
   waitSecondsOf,
 } from "./request.ts";
+import { encryptAddress, indexOf, shownOrder } from "./shipping-address.ts";
 
 /** What a waiting call may take on top of the wait. */
 const ANSWER_MS = 5_000;
@@ -29,10 +31,18 @@ export const LIST_QUERY = {
 
 /** POST /orders: validated before the key is claimed, so that a refusal leaves the key unused. */
 export async function createOrder(request: ApiRequest, call: Call): Promise<Reply> {
-  const { principal, headers } = request;
-  const order = parseOrder(request.body, principal);
-  const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], order);
-  const answer = await call("saga.createOrder", { ...order, idempotency });
+  const { principal, headers, personalData } = request;
+  const { shippingAddress: address, ...basket } = parseOrder(request.body, principal);
+  // What is stored of the request is a hash that nobody can guess an address by.
+  const hashed = { ...basket, ...(address && { shippingAddress: indexOf(personalData, address) }) };
+  const idempotency = claimOf(principal.subject, "POST /orders", headers["idempotency-key"], hashed);
+  const orderId = uuidv7();
+  const answer = await call("saga.createOrder", {
+    orderId,
+    ...basket,
+    ...(address && { shippingAddress: encryptAddress(personalData, orderId, address) }),
+    idempotency,
+  });
   return answerOf(answer, { location: `/api/orders/${answer.body.orderId}` });
 }
 
@@ -46,12 +56,13 @@ export async function listOrders(
   if (viewer.customerId !== undefined && (query.customerId ?? viewer.customerId) !== viewer.customerId) {
     throw new ForbiddenError("Only staff may list the orders of others.");
   }
-  return ok(await call("order.list", { ...query, ...viewer }));
+  const { items, ...page } = await call("order.list", { ...query, ...viewer });
+  return ok({ items: items.map((order) => shownOrder(request.personalData, order)), ...page });
 }
 
 /** GET /orders/:orderId */
 export async function getOrder(request: ApiRequest, call: Call): Promise<Reply> {
-  return reply(request, await settledOrder(request, call));
+  return reply(request, shownOrder(request.personalData, await settledOrder(request, call)));
 }
 
 /** GET /orders/:orderId/status */

@@ -21,6 +21,7 @@ export const PRODUCT_ROUTES: readonly Route[] = [
   route({
     id: "listProducts",
     tag: "products",
+    cacheable: true,
     summary: "List products, oldest first",
     method: "GET",
     path: "/products",
@@ -66,6 +67,7 @@ export const PRODUCT_ROUTES: readonly Route[] = [
   route({
     id: "getProduct",
     tag: "products",
+    cacheable: true,
     summary: "Look at a product",
     method: "GET",
     path: "/products/:productId",

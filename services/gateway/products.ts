@@ -15,8 +15,8 @@ interface NewProduct {
 const whole = (min: number) => ({ type: "number", integer: true, min, max: UNITS_MAX });
 
 export const productBody = bodyReader<NewProduct>({
-  sku: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/, json: { examples: ["HAMMER-16"] } },
-  name: { ...text(200), json: { examples: ["Claw hammer, 16 oz"] } },
+  sku: { type: "string", pattern: /^[\x21-\x7e]{1,64}$/, json: { examples: ["MALLET-1"] } },
+  name: { ...text(200), json: { examples: ["Wooden mallet"] } },
   priceMinor: { ...whole(0), json: { examples: [2_450] } },
   currency,
   stock: { ...whole(0), json: { examples: [480] } },

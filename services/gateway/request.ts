@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { ActionName, Actions } from "../../lib/actions.ts";
 import type { IdempotentAnswer, Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
+import type { PersonalData } from "../../lib/personal-data/personal-data.ts";
 import type { Principal, Role } from "./auth.ts";
 
 /** A request as far as its handler sees it: its sender is known, its body and query are checked. */
@@ -12,6 +13,8 @@ export interface ApiRequest<Body = unknown, Query = unknown> {
   readonly path: Readonly<Record<string, string>>;
   readonly query: Query;
   readonly body: Body;
+  /** Encrypts what goes in, decrypts what comes out: nothing behind the gateway has the keys. */
+  readonly personalData: PersonalData;
 }
 
 /** A request as it came: its body is parsed, and neither it nor the query is checked yet. */

@@ -11,6 +11,8 @@ import { ROUTES } from "./routes.ts";
 /** What moleculer-web puts on a request. */
 export interface WebRequest extends IncomingMessage {
   correlationId: string;
+  /** Who asks, once that is known. */
+  subject?: string;
   originalUrl?: string;
   readonly $ctx: Context<unknown, CallMeta>;
   readonly $alias?: { readonly path: string; readonly fullPath: string };

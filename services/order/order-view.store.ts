@@ -7,6 +7,7 @@ import type {
   TimelineEntry,
 } from "../../lib/contracts.ts";
 import type { Database } from "../../lib/database.ts";
+import type { Ciphertext } from "../../lib/personal-data/personal-data.ts";
 import { statement } from "../../lib/statement.ts";
 
 /** What an order looks like from outside, read in one statement for many. */
@@ -26,7 +27,7 @@ interface ViewRow {
   reason_message: string | null;
   total_minor: number;
   currency: string;
-  shipping_address: ShippingAddress | null;
+  shipping_address: Ciphertext | ShippingAddress | null;
   created_at: Date;
   updated_at: Date;
   items: PricedLine[] | null;

@@ -139,7 +139,7 @@ const NO_REASON: Reason = { code: "UNKNOWN", message: "" };
 function orderEvent(type: OrderEvent, order: MovedOrder, { params, correlationId }: Traced<Move>): NewEvent {
   const { orderId, customerId, totalMinor, currency, eventVersion: aggregateVersion } = order;
   const common = { aggregateId: orderId, aggregateVersion, correlationId };
-  const reason = params.reason ?? NO_REASON;
+  const reason = toldReason(params.reason ?? NO_REASON);
   switch (type) {
     case "ORDER_CONFIRMED":
     case "ORDER_PAID":
@@ -150,6 +150,11 @@ function orderEvent(type: OrderEvent, order: MovedOrder, { params, correlationId
     case "ORDER_COMPLETED":
       return { ...common, type, data: { orderId, customerId } };
   }
+}
+
+/** What people typed stays with the order: it may hold anything, and events are kept and passed on. */
+function toldReason({ code, message }: Reason): Reason {
+  return { code, message: code.startsWith("CANCELLED_BY_") ? "" : message };
 }
 
 function repeated(command: OrderCommand, orderId: string, facts: OrderFacts | undefined) {

@@ -10,7 +10,7 @@ import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
-import { cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
+import { ciphertext, cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -152,7 +152,7 @@ export default defineService<OrderVars>()({
         },
         totalMinor: { type: "number", integer: true, min: 0 },
         currency: { type: "string", length: 3 },
-        shippingAddress: { type: "object", optional: true },
+        shippingAddress: { ...ciphertext, optional: true },
       },
       handler(ctx: ActionContext<"order.draft">) {
         return this.draft(traced(ctx));

@@ -12,6 +12,7 @@ import { metricsOf } from "../../lib/metrics.ts";
 import { uuid } from "../../lib/params.ts";
 import type { Poller } from "../../lib/poller.ts";
 import { createRecentShare } from "../../lib/recent-share.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -51,6 +52,7 @@ export default defineService<PaymentVars>()({
   name: "payment",
   mixins: [
     inbox({ group: "payment-service-group", topics: [TOPICS.sagaCommands.name], types: ["REFUND_PAYMENT"] }),
+    auditTrail("payment"),
     idempotency(),
     outbox("payment"),
     retention("payment", paymentRules),

@@ -4,6 +4,7 @@ import type { IdempotentAnswer } from "../../lib/contracts.ts";
 import { type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { EventData } from "../../lib/events.ts";
+import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.ts";
 import type { OnceRequest } from "../../mixins/idempotency.mixin.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { NotCapturedError, RefundExceedsCapturedError } from "./payment.errors.ts";
@@ -42,7 +43,10 @@ export async function requestRefunds(
   const requests = await Promise.all(items.map((item) => requestOf(context, item)));
   const answers = await withTransaction(context.database, (tx) => {
     tx.afterCommit(context.wakeWorker);
-    return context.once(tx, requests, (refunds) => reserveRefunds(tx, refunds));
+    return context.once(tx, requests, async (refunds) => {
+      await reserveRefunds(tx, refunds);
+      appendToTrail(tx, refunds.map(entryOf));
+    });
   });
   return answers as (Refund["result"] | Error)[];
 }
@@ -53,10 +57,23 @@ async function requestOf(
   { params, correlationId }: Traced<Refund["params"]>,
 ): Promise<OnceRequest<NewRefund>> {
   const { paymentId, reason, idempotency: claim } = params;
+  const actor = claim.subject;
   const amountMinor = params.amountMinor ?? (await allOf(database, paymentId));
-  const work = { id: uuidv7(), attemptId: uuidv7(), paymentId, amountMinor, reason, correlationId };
+  const work = { id: uuidv7(), attemptId: uuidv7(), paymentId, amountMinor, reason, correlationId, actor };
   const body = { refundId: work.id, paymentId, amountMinor, status: "processing" };
   return { claim, work, answer: { status: 202, headers: {}, body } };
+}
+
+function entryOf({
+  id,
+  paymentId,
+  amountMinor,
+  reason,
+  correlationId,
+  actor = "saga",
+}: NewRefund): AuditEntry {
+  const detail = { refundId: id, amountMinor, reason };
+  return { actor, action: "payment.refund", target: `payment ${paymentId}`, detail, correlationId };
 }
 
 async function allOf(database: RefundContext["database"], paymentId: string): Promise<number> {

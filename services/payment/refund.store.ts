@@ -65,6 +65,8 @@ export interface NewRefund {
   /** Key of its first attempt. */
   readonly attemptId: string;
   readonly sagaId?: string;
+  /** Who asked, where it was a person. */
+  readonly actor?: string;
 }
 
 /** Inserts refunds with their first attempts; the worker asks the provider. */

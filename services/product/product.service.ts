@@ -10,6 +10,7 @@ import { log } from "../../lib/logging.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { cursor, limit, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -48,6 +49,7 @@ export default defineService<ProductVars>()({
     }),
     catalogue(),
     tccParticipant("product"),
+    auditTrail("product"),
     idempotency(),
     outbox("product"),
     retention("product"),

@@ -1,13 +1,13 @@
 import { defineSaga } from "../../engine/define.ts";
 import type { Actions } from "../../lib/actions.ts";
-import type { ShippingAddress } from "../../lib/contracts.ts";
 import type { EventData, Line } from "../../lib/events.ts";
+import type { Ciphertext } from "../../lib/personal-data/personal-data.ts";
 
 export interface CreateOrderInput {
   readonly orderId: string;
   readonly customerId: string;
   readonly items: readonly Line[];
-  readonly shippingAddress?: ShippingAddress;
+  readonly shippingAddress?: Ciphertext;
   readonly paymentMethod?: string;
 }
 

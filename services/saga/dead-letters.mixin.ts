@@ -5,10 +5,10 @@ import type { Database } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { TOPICS } from "../../lib/events.ts";
+import { pageBy, seekOf } from "../../lib/page.ts";
 import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
 import { insertLetters, listLetters } from "./dead-letters.store.ts";
 import { readLetter } from "./dead-letters.ts";
-import { pageBy, seekOf } from "./operations.mixin.ts";
 import { LETTERS_MAX, redriveLetters } from "./redrive.ts";
 
 interface DeadLetterVars {

@@ -2,10 +2,9 @@ import { v7 as uuidv7 } from "uuid";
 import type { DeadLetterView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { joinJson, jsonColumn } from "../../lib/json-column.ts";
-import { LAST_ID } from "../../lib/page.ts";
+import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import type { Letter, LetterData } from "./dead-letters.ts";
-import type { Seek } from "./operations.store.ts";
 
 /** SQL of the dead letters as operators look at them. */
 

@@ -2,6 +2,7 @@ import type { ReceivedMessage } from "../../lib/bus/bus.ts";
 import type { Reason } from "../../lib/events.ts";
 import { TOPICS } from "../../lib/events.ts";
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
+import { storable, storableText } from "../../lib/storable.ts";
 import { positionId } from "../../mixins/inbox.store.ts";
 
 /** What stands in a dead letter, whoever wrote it: pure. */
@@ -40,7 +41,7 @@ export function readLetter(message: ReceivedMessage): Letter {
     error: errorOf(error),
     attempts: Number.isSafeInteger(attempts) && Number(attempts) > 0 ? Math.min(Number(attempts), 1e9) : 1,
     at: new Date(message.timestampMs).toISOString(),
-    data,
+    data: storable(data),
   };
 }
 
@@ -114,7 +115,6 @@ function textsOf(value: unknown): Record<string, string> {
   );
 }
 
-/** PostgreSQL takes neither NUL nor halves of surrogate pairs in text. */
 function text(value: unknown, max: number): string {
-  return typeof value === "string" ? value.slice(0, max).replace(/[\p{Cc}\p{Cs}]/gu, "\ufffd") : "";
+  return typeof value === "string" ? storableText(value.slice(0, max)) : "";
 }

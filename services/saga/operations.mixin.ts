@@ -4,25 +4,16 @@ import type { SagaInstance } from "../../engine/saga-instance.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
 import type { Operation } from "../../lib/actions.ts";
 import { config } from "../../lib/config.ts";
-import type { IdempotencyClaim, IdempotentAnswer, OperationDone, Page } from "../../lib/contracts.ts";
+import type { IdempotencyClaim, IdempotentAnswer, OperationDone } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { NotFoundError, RequestInProgressError, StateConflictError } from "../../lib/errors.ts";
-import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
-import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
+import { metricsOf } from "../../lib/metrics.ts";
+import { actor, claimRules, deedReason, uuid } from "../../lib/params.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
-import {
-  listDeeds,
-  listSagas,
-  listTransactions,
-  type OperatorDeed,
-  recordDeed,
-  type Seek,
-} from "./operations.store.ts";
+import { type OperatorDeed, recordDeed, stuckCounts } from "./operations.store.ts";
 import { findSagas } from "./saga.store.ts";
-import { sagaView } from "./saga.view.ts";
 import { findTransactions } from "./tcc.store.ts";
-import { transactionView } from "./tcc.view.ts";
 
 interface OperationsVars {
   database: Database;
@@ -40,26 +31,7 @@ const operation = {
   idempotency: { ...claimRules, optional: true },
 } as const;
 
-const text = { type: "string", min: 1, max: 100, optional: true } as const;
-const instances = {
-  $$strict: true,
-  state: text,
-  type: text,
-  stuck: { type: "boolean", optional: true },
-  limit,
-  cursor,
-} as const;
-
-const deeds = {
-  $$strict: true,
-  actor: text,
-  action: text,
-  targetId: { ...uuid, optional: true },
-  limit,
-  cursor,
-} as const;
-
-/** What operators see of sagas and transactions, and do to what is stuck: each deed with its actor and reason in the trail. */
+/** What operators do to sagas and transactions that are stuck: each deed with its actor and reason in the trail. */
 export const sagaOperations = () =>
   defineMixin<OperationsVars>()({
     methods: {
@@ -97,6 +69,10 @@ export const sagaOperations = () =>
         if (target !== undefined && !(await isThere[target]())) throw new NotFoundError(target, id);
       },
     },
+    created() {
+      const metrics = metricsOf(this.broker);
+      metrics.collect(async () => metrics.stuck(await stuckCounts(this.database)));
+    },
     actions: {
       /** Tries the step in hand again at once. */
       retry: {
@@ -130,50 +106,5 @@ export const sagaOperations = () =>
           return this.operate("force-cancel", ctx.params);
         },
       },
-      /** Sagas, newest first. @throws CURSOR_INVALID */
-      list: {
-        callers: ["gateway"],
-        params: instances,
-        async handler(ctx: ActionContext<"saga.list">) {
-          const found = await listSagas(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, sagaView);
-        },
-      },
-      /** Transactions, newest first. @throws CURSOR_INVALID */
-      transactions: {
-        callers: ["gateway"],
-        params: instances,
-        async handler(ctx: ActionContext<"saga.transactions">) {
-          const found = await listTransactions(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, transactionView);
-        },
-      },
-      /** What operators did, newest first. @throws CURSOR_INVALID */
-      deeds: {
-        callers: ["gateway"],
-        params: deeds,
-        async handler(ctx: ActionContext<"saga.deeds">) {
-          const found = await listDeeds(this.database, ctx.params, seekOf(ctx.params));
-          return pageBy(found, ctx.params, ({ id, ...deed }) => ({ actionId: id, ...deed }));
-        },
-      },
     },
   });
-
-interface Paging {
-  readonly limit?: number;
-  readonly cursor?: string;
-}
-
-export function seekOf({ limit: size = PAGE_SIZE, cursor: after }: Paging): Seek {
-  return { rows: size + 1, ...(after && { before: readCursor(after) }) };
-}
-
-export function pageBy<Row extends { id: string }, View>(
-  found: readonly Row[],
-  { limit: size = PAGE_SIZE }: Paging,
-  view: (row: Row) => View,
-): Page<View> {
-  const { rows, nextCursor } = pageOf(found, size);
-  return { items: rows.map(view), ...(nextCursor && { nextCursor }) };
-}

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { OperatorActionView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
-import { LAST_ID } from "../../lib/page.ts";
+import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import { SAGA_COLUMNS, type SagaRow, type StoredSaga, sagaFromRow } from "./saga.store.ts";
 import { type StoredTcc, TCC_COLUMNS, type TccRow, tccFromRow } from "./tcc.store.ts";
@@ -28,12 +28,6 @@ const RECORD = statement(
 export function recordDeed(tx: Tx, deed: OperatorDeed): void {
   const { actor, action, targetType, targetId, reason, result = "done" } = deed;
   tx.send(RECORD, [uuidv7(), actor, action, targetType, targetId, reason, result]);
-}
-
-/** A page: what comes after `before` (an id), one row more than shown. */
-export interface Seek {
-  readonly before?: string;
-  readonly rows: number;
 }
 
 const DEEDS = statement(
@@ -115,6 +109,18 @@ function isOpen({ state, stuck }: InstanceFilter): boolean {
 
 function values({ state, type, stuck }: InstanceFilter, { before = LAST_ID, rows }: Seek): unknown[] {
   return [before, state, type, stuck, rows];
+}
+
+const STUCK = statement(
+  "stuck_count",
+  `select (select count(*)::int from saga_instances where wake_at is not null and state = 'STUCK') as saga,
+          (select count(*)::int from tcc_transactions where wake_at is not null and stuck) as transaction`,
+);
+
+/** How many of each have used up their retries. */
+export async function stuckCounts(database: Database): Promise<Record<"saga" | "transaction", number>> {
+  const [row] = await database.query<Record<"saga" | "transaction", number>>(STUCK);
+  return row ?? { saga: 0, transaction: 0 };
 }
 
 export async function listSagas(

@@ -25,10 +25,10 @@ export function createOrderRequest(
   correlationId: string,
 ): StartRequest<SagaInstance> {
   const { idempotency: claim, ...basket } = params;
-  const orderId = uuidv7();
+  const { orderId, customerId } = basket;
   const id = uuidv7();
-  const input: CreateOrderInput = { orderId, ...basket };
-  const about = { businessKey: orderId, ownerId: basket.customerId, correlationId };
+  const input: CreateOrderInput = basket;
+  const about = { businessKey: orderId, ownerId: customerId, correlationId };
   const body: CreateOrderAnswer = { orderId, sagaId: id, status: "processing" };
   const answer = { status: 202, headers: { location: `/api/orders/${orderId}` }, body };
   return { claim, answer, work: protocol.start({ id, type: "CREATE_ORDER", input, ...about }, new Date()) };

@@ -16,4 +16,10 @@ export const sagaRules = ({ SAGA_DAYS }: Config): readonly AgedRule[] => [
       `r.wake_at is null and r.state in ('CONFIRMED', 'CANCELLED') and r.updated_at < ${cutoff}`,
     keptMs: () => SAGA_DAYS * DAY_MS,
   },
+  {
+    table: "dead_letters",
+    // Its topic has long forgotten it by then; one that nobody has dealt with stays.
+    when: (cutoff) => `r.status = 'REDRIVEN' and r.redriven_at < ${cutoff}`,
+    keptMs: () => SAGA_DAYS * DAY_MS,
+  },
 ];

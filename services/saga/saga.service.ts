@@ -11,9 +11,10 @@ import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
-import { claimRules, lines, uuid } from "../../lib/params.ts";
+import { ciphertext, claimRules, lines, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
 import { createWaiters, type Waiters } from "../../lib/waiters.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
@@ -24,8 +25,10 @@ import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "
 import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { keyedRequests } from "./keyed-requests.mixin.ts";
+import { operationLists } from "./operation-lists.mixin.ts";
 import { sagaOperations } from "./operations.mixin.ts";
 import { rateLimits } from "./rate-limits.mixin.ts";
+import { refusals } from "./refusals.mixin.ts";
 import { cancelOrderRequest, createOrderRequest } from "./requests.ts";
 import { createSagaEngine } from "./saga.engine.ts";
 import { sagaRules } from "./saga.retention.ts";
@@ -57,10 +60,13 @@ export default defineService<SagaVars>()({
       types: ["STOCK_RESERVED", "STOCK_RESERVATION_FAILED", "STOCK_RELEASED", "PAYMENT_REFUNDED"],
     }),
     deadLetters(),
+    operationLists(),
     sagaOperations(),
     tccCoordinator(),
     rateLimits(),
     keyedRequests(),
+    refusals(),
+    auditTrail("saga"),
     idempotency(),
     outbox("saga"),
     retention("saga", sagaRules),
@@ -155,9 +161,10 @@ export default defineService<SagaVars>()({
       callers: ["gateway"],
       params: {
         $$strict: true,
+        orderId: uuid,
         customerId: uuid,
         items: lines,
-        shippingAddress: { type: "object", optional: true },
+        shippingAddress: { ...ciphertext, optional: true },
         paymentMethod: { type: "string", optional: true },
         idempotency: claimRules,
       },

@@ -17,6 +17,7 @@ import { demoKey, forgeTokens } from "../support/forged-tokens.ts";
 import type { HttpAnswer } from "../support/http.ts";
 import { created, paid, paymentOf, refusalOf } from "../support/money.ts";
 import type { System } from "../support/system.ts";
+import { until } from "../support/until.ts";
 import type { Shared } from "../support/use-system.ts";
 
 const TOKENS: Readonly<Record<Caller, Person>> = {
@@ -67,6 +68,25 @@ export function access(shared: () => Shared): void {
 
   falseTokens(current);
   callers(current);
+
+  test("what was refused is in the audit trail, counted, and without who stands behind an address", async () => {
+    const { system } = current();
+    const recorded = () =>
+      system.sql<{ action: string; actor: string; count: number; network: string }>(
+        "saga",
+        `select action, min(actor) as actor, sum((detail ->> 'count')::int)::int as count,
+                min(detail ->> 'network') as network
+         from audit_trail where target = 'POST /customers' and action like 'auth.%' group by action order by action`,
+      );
+    const told = await until("both kinds are told", async () => {
+      const rows = await recorded();
+      return rows.length === 2 && rows;
+    });
+    expect(told).toMatchObject([
+      { action: "auth.forbidden", count: expect.any(Number), network: "127.0.0.0/24" },
+      { action: "auth.refused", actor: "unknown", network: "127.0.0.0/24" },
+    ]);
+  });
 }
 
 function falseTokens(current: () => Scene): void {

@@ -155,7 +155,7 @@ export function poisonMessages(shared: () => Shared): void {
     );
     expect(letter).toMatchObject({
       key: "large",
-      value: `${value.slice(0, 1_023)}\ufffd`,
+      value: value.slice(0, 1_024).toWellFormed(),
       headers: { "event-type": "RESERVE_STOCK" },
       truncated: { valueBytes: 1_000_001, headers: 2 },
       attempts: 1,

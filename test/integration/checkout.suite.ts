@@ -14,6 +14,7 @@ import { operations } from "./checkout-operations.suite.ts";
 import { outcomes } from "./checkout-outcomes.suite.ts";
 import { INBOX_ATTEMPTS, poisonMessages } from "./checkout-poison.suite.ts";
 import { scarcity } from "./checkout-scarcity.suite.ts";
+import { redaction } from "./redaction.suite.ts";
 
 export function checkout(mode: Mode): void {
   // Three tries say the same as the usual five, in a fifth of the time.
@@ -26,6 +27,7 @@ export function checkout(mode: Mode): void {
   describe("a product", () => catalogue(shared));
   describe("an operator", () => operations(shared));
   describe("bad input", () => badInput(shared));
+  describe("what is personal", () => redaction(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();

@@ -1,4 +1,4 @@
-import { ORDER, startGateway, type TestGateway } from "../support/test-gateway.ts";
+import { ACCEPTED, ORDER, startGateway, type TestGateway } from "../support/test-gateway.ts";
 import { until } from "../support/until.ts";
 
 /** More at once than a gateway takes on, over HTTP: who is refused, in which words, and that it ends. */
@@ -16,12 +16,10 @@ const callsOf = (action: string) => gateway.participants.calls.filter((call) => 
 test("beyond its limit it begins no new work, still looks a while, and always cancels", async () => {
   const held = Promise.withResolvers<void>();
   const { participants, tokens } = gateway;
-  const answer = { replayed: false, status: 202, headers: {}, body: {} };
   participants.reply("saga.createOrder", async () => {
     await held.promise;
-    return answer;
+    return { replayed: false, status: 202, headers: {}, body: ACCEPTED };
   });
-  participants.reply("saga.cancelOrder", () => answer);
   const inHand = Array.from({ length: 4 }, () => gateway.post("/api/orders"));
   await until("four orders are being placed", () => callsOf("saga.createOrder").length === 4);
 

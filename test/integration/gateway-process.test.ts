@@ -7,6 +7,7 @@ import { gatewayService } from "../../services/gateway/gateway.service.ts";
 import { http } from "../support/http.ts";
 import { makePapers } from "../support/secure-servers.ts";
 import { ORDER, startGateway, type TestGateway } from "../support/test-gateway.ts";
+import { makeKey, writeKeys } from "../support/tokens.ts";
 import { until } from "../support/until.ts";
 
 /** A process with a gateway in it: what its internal port tells, how it starts, and how it stops. */
@@ -64,11 +65,13 @@ describe("starting and stopping", () => {
     }
   });
 
-  test("without keys the gateway does not start", async () => {
-    const settings = loadConfig({ PORT: "auto", INTERNAL_PORT: "auto", LOG_LEVEL: "fatal" });
+  test.each(["JWT_KEYS", "PERSONAL_DATA_KEYS"])("without %s the gateway does not start", async (setting) => {
+    const jwks = setting === "JWT_KEYS" ? "" : writeKeys([(await makeKey("key-1")).jwk]);
+    const env = { PORT: "auto", INTERNAL_PORT: "auto", LOG_LEVEL: "fatal", JWT_KEYS: jwks };
+    const settings = loadConfig(env);
     const broker = new ServiceBroker({ ...brokerOptions(settings), skipProcessEventRegistration: true });
     broker.createService(gatewayService(settings));
-    await expect(broker.start()).rejects.toMatchObject({ type: "CONFIG_INVALID", setting: "JWT_KEYS" });
+    await expect(broker.start()).rejects.toMatchObject({ type: "CONFIG_INVALID", setting });
     await broker.stop();
   });
 

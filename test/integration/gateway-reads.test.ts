@@ -75,6 +75,34 @@ describe("reads", () => {
     expect(body).toEqual({ ...ORDER_VIEW, items: [line] });
   });
 
+  test("tell a client that it has the answer already, while it holds", async () => {
+    const path = `/api/orders/${ORDER}`;
+    const { headers, text } = await gateway.get(path);
+    const etag = String(headers.etag);
+    expect(etag).toMatch(/^"[\w-]{27}"$/);
+    expect(headers["cache-control"]).toBe("no-store");
+    for (const given of [etag, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const answer = await gateway.get(path, { headers: { "if-none-match": given } });
+      expect(answer).toMatchObject({ status: 304, text: "", headers: { etag } });
+      expect(answer.headers["content-type"]).toBeUndefined();
+    }
+    for (const given of ['"other"', "", etag.replaceAll('"', "")]) {
+      const answer = await gateway.get(path, { headers: { "if-none-match": given } });
+      expect(answer).toMatchObject({ status: 200, text });
+    }
+    gateway.participants.reply("order.get", () => ({ ...ORDER_VIEW, status: "paid" }));
+    const changed = await gateway.get(path, { headers: { "if-none-match": etag } });
+    expect(changed).toMatchObject({ status: 200, body: { status: "paid" } });
+    expect(changed.headers.etag).not.toBe(etag);
+    // Who may not see it is not told that it is still the same.
+    const token = gateway.tokens.nobody;
+    const refused = await gateway.get(path, { token, headers: { "if-none-match": "*" } });
+    expect(refused).toMatchObject({ status: 403 });
+    expect((await gateway.get(`/api/products/${PRODUCT}`)).headers["cache-control"]).toBe(
+      "private, no-cache",
+    );
+  });
+
   test("wait for the saga's end when the client prefers that", async () => {
     gateway.participants.reply("order.get", () => draft);
     gateway.participants.reply("saga.get", () => {

@@ -46,6 +46,7 @@ describe("POST /orders", () => {
           correlationId: "correlation-1",
           deadline: expect.any(Number),
           params: {
+            orderId: expect.stringMatching(/^[0-9a-f-]{36}$/),
             customerId: CUSTOMER,
             ...BASKET,
             idempotency: {

@@ -2,7 +2,7 @@ import type { ReceivedMessage } from "../../lib/bus/bus.ts";
 import type { Tx } from "../../lib/database.ts";
 import type { DomainEvent } from "../../lib/events.ts";
 import type { ConsumerOptions } from "../../mixins/inbox-consumer.ts";
-import { useServer } from "../support/service-database.ts";
+import { run, useServer } from "../support/service-database.ts";
 import {
   adjusted,
   effects,
@@ -107,4 +107,18 @@ test.each(poisons)("a message that %s is put aside with what one needs to find i
   await take(poison);
   await expect(letters()).resolves.toHaveLength(1);
   expect(seen.fresh).toBe(2);
+});
+
+test("a message with characters that PostgreSQL cannot read out of JSON leaves a letter that it can", async () => {
+  const { take, letters, url } = await setUp();
+  const headers = { "event-type": "STOCK_ADJUSTED", "correlation-id": "tr\0ace", note: "\ud83d" };
+  await take({ ...messageOf("{\0", headers), key: "k\0" });
+  const [letter] = await run<{ key: string; value: string; note: string; correlation: string }>(
+    url,
+    `select payload->'data'->>'key' as key, payload->'data'->>'value' as value,
+       payload->'data'->'headers'->>'note' as note, payload->>'correlationId' as correlation
+     from outbox_events where event_type = 'DEAD_LETTER'`,
+  );
+  expect(letter).toEqual({ key: "k\ufffd", value: "{\ufffd", note: "\ufffd", correlation: "tr\ufffdace" });
+  await expect(letters()).resolves.toHaveLength(1);
 });

@@ -73,6 +73,7 @@ export async function openOrders(server: TestServer, env: NodeJS.ProcessEnv = {}
     has,
     async created() {
       const { body } = await call("saga.createOrder", {
+        orderId: randomUUID(),
         customerId,
         items: [{ productId, quantity: 2 }],
         idempotency: {

@@ -23,7 +23,7 @@ type Urls = Awaited<ReturnType<SceneDatabases["with"]>>;
 const OLDER = `do $$ declare c record; begin
   for c in select table_name, column_name from information_schema.columns join information_schema.tables t using (table_name)
            where t.table_schema = 'public' and t.table_type = 'BASE TABLE' and data_type like 'timestamp%'
-             and table_name <> 'retention' and column_name <> 'expires_at'
+             and table_name not in ('retention', 'audit_trail') and column_name <> 'expires_at'
   loop execute format('update %I set %I = %I - interval ''200 days''', c.table_name, c.column_name, c.column_name); end loop;
 end $$;
 update outbox_delivery d set published_at = e.created_at from outbox_events e

@@ -45,8 +45,12 @@ const saga = (id: number, state: string, wake: string, age: number) =>
   `insert into saga_instances (id, saga_type, state, attempt, version, published, business_key, owner_id, correlation_id, input, progress, wake_at, updated_at)
    values ('${uuid(id)}', 'T', '${state}', 1, 1, 0, '${uuid(id)}', '${uuid(1)}', 'c', '{}', '{}', ${wake}, ${days(age)})`;
 const transaction = (id: number, state: string, wake: string, age: number) =>
-  `insert into tcc_transactions (id, tcc_type, state, version, business_key, owner_id, correlation_id, input, participants, expires_at, wake_at, updated_at)
-   values ('${uuid(id)}', 'T', '${state}', 1, '${uuid(id)}', '${uuid(1)}', 'c', '{}', '[]', now(), ${wake}, ${days(age)})`;
+  `insert into tcc_transactions (id, tcc_type, state, version, attempt, business_key, owner_id, correlation_id, input, participants, expires_at, wake_at, updated_at)
+   values ('${uuid(id)}', 'T', '${state}', 1, 1, '${uuid(id)}', '${uuid(1)}', 'c', '{}', '[]', now(), ${wake}, ${days(age)})`;
+
+const letter = (id: number, status: string, age: number) =>
+  `insert into dead_letters (id, event_id, source, topic, event_type, correlation_id, error_type, error_message, attempts, letter, at, status, redriven_at)
+   values ('${uuid(id)}', '${uuid(id)}', 's', 't', 'T', 'c', 'E', 'm', 1, '{}', ${days(age)}, '${status}', ${days(age)})`;
 
 const CASES: readonly Case[] = [
   {
@@ -139,6 +143,13 @@ const CASES: readonly Case[] = [
     ],
     key: "id",
     stay: [uuid(3), uuid(4)],
+  },
+  {
+    table: "dead_letters",
+    of: "saga",
+    rows: [letter(1, "REDRIVEN", 91), letter(2, "REDRIVEN", 89), letter(3, "OPEN", 91)],
+    key: "id",
+    stay: [uuid(2), uuid(3)],
   },
 ];
 

@@ -3,7 +3,7 @@
  * lines can be pasted, and no way of ending it, kill -9 included, hinders the next start.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLocalJWKSet, jwtVerify } from "jose";
@@ -184,10 +184,39 @@ withCurl("the printed curl lines work pasted as they are, in any folder", async 
   await demo.end("SIGTERM");
 });
 
+withCurl("the tour of the README works pasted as it is", async () => {
+  const dataDir = newFolder();
+  const demo = startDemo({ command, dataDir });
+  const { api } = await demo.ready();
+  const folder = newFolder();
+  symlinkSync(dataDir, join(folder, ".data"));
+  const readme = readFileSync(join(__dirname, "..", "..", "README.md"), "utf8");
+  const tour = /### A tour of the API[\s\S]*?```sh\n([\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const told = await shell(tour.replaceAll("localhost:3000", new URL(api).host), folder);
+  const lines = told.trim().split("\n");
+  const [code] = lines.splice(6, 1);
+  expect(code).toBe("304");
+  expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject([
+    { name: "A lamp", available: 5 },
+    { status: "created", totalMinor: 9_900 },
+    { state: "CONFIRMED" },
+    { status: "shipping" },
+    { status: "completed" },
+    { amountMinor: 4_950, status: "processing" },
+    { code: "ORDER_STATE_CONFLICT" },
+    { items: [{ type: "CREATE_ORDER" }] },
+    { items: [] },
+  ]);
+  await demo.end("SIGTERM");
+});
+
 async function paste(line = ""): Promise<unknown> {
-  const shell = spawn("sh", ["-c", line], { cwd: tmpdir(), stdio: ["ignore", "pipe", "inherit"] });
-  const chunks = await shell.stdout.toArray();
-  return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  return JSON.parse(await shell(line, tmpdir()));
+}
+
+async function shell(lines: string, cwd: string): Promise<string> {
+  const child = spawn("sh", ["-c", lines], { cwd, stdio: ["ignore", "pipe", "inherit"] });
+  return Buffer.concat(await child.stdout.toArray()).toString("utf8");
 }
 
 test("what npm has started ends with npm, even when npm is killed by force", async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { loadConfig } from "../../lib/config.ts";
 import { portOf } from "../../lib/http-server.ts";
+import { newKeyRing } from "../../lib/personal-data/key-ring.ts";
 import { type HttpAnswer, http } from "../support/http.ts";
 import type { TestServer } from "../support/service-database.ts";
 import { AUDIENCE, ISSUER, makeKey, writeKeys } from "../support/tokens.ts";
@@ -39,6 +40,7 @@ export async function openWebhooks(
     JWT_KEYS: writeKeys([(await makeKey("key-1")).jwk]),
     JWT_ISSUER: ISSUER,
     JWT_AUDIENCE: AUDIENCE,
+    PERSONAL_DATA_KEYS: newKeyRing("test"),
   });
   const world = await openPayments(server, {
     PSP_PROVIDER: provider,

@@ -87,6 +87,19 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "POST /products/stock/cancel/:orderId": { answers: [403, 403, 403, 403, 200], takesOrder: "shared" },
   "GET /products": { answers: [200, 200, 200, 200, 200] },
   "GET /products/:productId": { answers: [200, 200, 200, 200, 200] },
+  "GET /customers": { answers: [403, 403, 200, 403, 403] },
+  "POST /customers": {
+    answers: [403, 403, 201, 403, 403],
+    body: () => ({ name: "Access", email: `${randomUUID()}@example.org` }),
+  },
+  "GET /customers/:customerId": { answers: [403, 403, 200, 403, 403] },
+  // It is active already.
+  "POST /customers/:customerId/activate": { answers: [403, 403, 200, 403, 403] },
+  // With what it does not take it gets no further than that it may.
+  "POST /customers/:customerId/deactivate": {
+    answers: [403, 403, 422, 403, 403],
+    body: () => ({ reason: "no" }),
+  },
   "POST /products": {
     answers: [403, 403, 201, 403, 403],
     body: () => ({ sku: randomUUID(), name: "A lamp", priceMinor: 1, currency: "EUR", stock: 1 }),

@@ -30,6 +30,7 @@ export async function startReplica(system: System, env: NodeJS.ProcessEnv = {}):
       ...(mode !== "embedded" && { TRANSPORTER: demo.natsUrl, SERVICES: "gateway" }),
       JWT_KEYS: join(dataDir, "demo-keys", "jwks.json"),
       DATA_DIR: dataDir,
+      PERSONAL_DATA_KEYS: join(dataDir, "demo-keys", "personal-data.json"),
       CLUSTER_SECRETS_FILE: join(dataDir, "demo-keys", "cluster-secret"),
       DEMO: "true",
       NODE_ID: `replica-${port}`,

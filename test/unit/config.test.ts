@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../lib/config.ts";
+import { SETTINGS } from "../../lib/settings.ts";
 
 /** Settings that hold a list. */
 
@@ -64,4 +65,14 @@ test.each([
 test("ages that fit each other are taken", () => {
   const env = { INBOX_DAYS: "64", OUTBOX_DAYS: "50", SAGA_DAYS: "64", IDEMPOTENCY_HOURS: "1536" };
   expect(loadConfig(env)).toMatchObject({ INBOX_DAYS: 64, OUTBOX_DAYS: 50, SAGA_DAYS: 64 });
+});
+
+test("docs/security.md tells of no setting that does not exist", () => {
+  const text = readFileSync(join(__dirname, "..", "..", "docs", "security.md"), "utf8");
+  const named = [...text.matchAll(/`([A-Z]{2,}(?:_[A-Z]+)*)[=`]/g)].map(([, name = ""]) =>
+    name.replace(/_FILE$/, ""),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  const known: readonly string[] = [...Object.keys(SETTINGS), "NODE_EXTRA_CA_CERTS"];
+  expect(named.filter((name) => !known.includes(name) && !/^[A-Z]{2}\d*$/.test(name))).toEqual([]);
 });

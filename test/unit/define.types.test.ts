@@ -41,6 +41,27 @@ const service = defineService<{ label: string }>()({
   },
 });
 
+const namesOnly = () => defineMixin<{ names: string[] }>()({});
+const withMethod = () =>
+  defineMixin<{ names: string[] }>()({
+    methods: {
+      namesSorted(): string[] {
+        return this.names.toSorted();
+      },
+    },
+  });
+
+test("a mixin that adds less than another does not hide what that one adds", () => {
+  const both = defineService()({
+    name: "both",
+    mixins: [namesOnly(), withMethod()],
+    created() {
+      this.names = this.namesSorted();
+    },
+  });
+  expect(both.name).toBe("both");
+});
+
 test("a service sees its own methods and variables and those of its mixins", () => {
   expect(service.name).toBe("typed");
 });

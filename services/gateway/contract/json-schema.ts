@@ -54,8 +54,8 @@ export const time: JsonSchema = {
 };
 
 /**
- * A value that fits the schema: its first example, its only value, or one made up from its parts. Optional
- * properties are left out unless they have an example.
+ * A value that fits the schema: its first example, its only value, or one made up from its parts. Optional properties
+ * of an answer are shown where they have an example; a request is as short as it may be.
  */
 export function exampleOf(schema: JsonSchema): unknown {
   const {
@@ -75,9 +75,10 @@ export function exampleOf(schema: JsonSchema): unknown {
   if (type === "array") return [exampleOf(items as JsonSchema)];
   if (type === "object") {
     const needed: unknown[] = Array.isArray(required) ? required : [];
+    const isRequest = schema.additionalProperties === false;
     return Object.fromEntries(
       Object.entries((properties ?? {}) as Record<string, JsonSchema>)
-        .filter(([name, one]) => needed.includes(name) || one.examples !== undefined)
+        .filter(([name, one]) => needed.includes(name) || (!isRequest && one.examples !== undefined))
         .map(([name, one]) => [name, exampleOf(one)]),
     );
   }

@@ -59,6 +59,7 @@ function answerOf(route: Route): JsonSchema {
     located && "Location",
     key && "Idempotent-Replayed",
     waits && "Preference-Applied",
+    route.method === "GET" && "ETag",
   );
   const schema = referring(answer);
   return {
@@ -89,6 +90,7 @@ function parametersOf(route: Route): JsonSchema[] {
       ? []
       : [route.key === "required" ? "IdempotencyKey" : "OptionalIdempotencyKey"]),
     ...(route.waits ? ["Wait"] : []),
+    ...(route.method === "GET" ? ["IfNoneMatch"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
   return [...inPath, ...inQuery, ...shared];
 }
@@ -110,7 +112,11 @@ function operationOf(route: Route, problemsOf: (route: Route) => Record<string, 
         content: { "application/json": { schema: referring(body), example: exampleOf(body) } },
       },
     }),
-    responses: { [route.status]: answerOf(route), ...problemsOf(route) },
+    responses: {
+      [route.status]: answerOf(route),
+      ...(route.method === "GET" && { 304: { $ref: "#/components/responses/NotModified" } }),
+      ...problemsOf(route),
+    },
   };
 }
 
@@ -148,6 +154,12 @@ const PARAMETERS = {
     description: "Carried into every log line and event of the request.",
     schema: { type: "string" },
   },
+  IfNoneMatch: {
+    name: "If-None-Match",
+    in: "header",
+    description: "`ETag` of an answer that the client has: 304 while it still holds.",
+    schema: { type: "string" },
+  },
   Wait: {
     name: "Prefer",
     in: "header",
@@ -155,6 +167,11 @@ const PARAMETERS = {
     schema: { type: "string" },
     example: "wait=10",
   },
+};
+
+const NOT_MODIFIED = {
+  description: "The answer is the one that `If-None-Match` names.",
+  headers: headersOf("ETag"),
 };
 
 const SECURITY_SCHEMES = {
@@ -191,7 +208,7 @@ export function openApi(): OpenApi {
       schemas: { ...Object.fromEntries(schemas), Problem: PROBLEM },
       parameters: PARAMETERS,
       headers: HEADERS,
-      responses,
+      responses: { ...responses, NotModified: NOT_MODIFIED },
       securitySchemes: SECURITY_SCHEMES,
     },
   };

@@ -100,6 +100,14 @@ const STORY: readonly Step[] = [
   { id: "payOrder", name: "Pay", body: { paymentMethod: "sim_ok" }, checks: accepted("transactionId") },
   { id: "getTransaction", name: "Wait for the payment", checks: ended("state", "CONFIRMED") },
   { id: "getOrderStatus", name: "It is paid", checks: ended("status", "paid") },
+  {
+    id: "listPayments",
+    name: "Look at its payment",
+    checks: [
+      "pm.test('answered', () => pm.response.to.have.status(200));",
+      "pm.collectionVariables.set('paymentId', pm.response.json().items[0].paymentId);",
+    ],
+  },
   { id: "shipOrder", name: "Ship it", checks: ended("status", "shipping") },
   { id: "completeOrder", name: "Complete it", checks: ended("status", "completed") },
 ];

@@ -45,10 +45,13 @@ export function codesOf(route: Route): readonly ProblemCode[] {
 
 export const HEADERS = {
   "X-Correlation-ID": header("The caller's, where it was usable, or a new one.", "^[A-Za-z0-9-]{8,64}$"),
+  ETag: header("Of these very bytes."),
   Location: header("Where to follow it."),
   "Idempotent-Replayed": header("`true`: the stored answer of an earlier request under this key."),
   "Preference-Applied": header("`wait=N`, where the client preferred to wait."),
   "Retry-After": header("Seconds after which to ask again."),
+  RateLimit: header("What is left of the allowance, and the seconds until it is as new."),
+  "RateLimit-Policy": header("The allowance: requests, and the seconds they are for."),
   "WWW-Authenticate": header("What the token lacks."),
 } as const;
 
@@ -103,7 +106,11 @@ function problemResponse(status: number, codes: readonly ProblemCode[]): JsonSch
   const [first = "INTERNAL_ERROR"] = codes;
   return {
     description: codes.map((code) => `\`${code}\`: ${PROBLEMS[code][1]}`).join("\n\n"),
-    headers: headersOf(waits && "Retry-After", status === 401 && "WWW-Authenticate"),
+    headers: headersOf(
+      waits && "Retry-After",
+      status === 401 && "WWW-Authenticate",
+      ...(status === 429 ? (["RateLimit", "RateLimit-Policy"] as const) : []),
+    ),
     content: {
       "application/problem+json": {
         schema: {

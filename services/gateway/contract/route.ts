@@ -12,6 +12,7 @@ export const TAGS = {
   orders: "Placing orders and following them.",
   payments: "Paying, looking at payments, giving money back.",
   products: "What can be ordered, and how much of it there is.",
+  customers: "Who may order.",
   coordinators: "Try, confirm and cancel, for those who coordinate a transaction of their own.",
   operations: "What is stuck, and how it is freed.",
 } as const;
@@ -37,6 +38,8 @@ export interface Described {
   readonly key?: "required" | "optional";
   /** `Prefer: wait=N` lets the answer wait for the end of what it is about. */
   readonly waits?: true;
+  /** A client may keep the answer, and has to ask whether it still holds. All others are not to be kept. */
+  readonly cacheable?: true;
   /** Codes of refusals, beyond those that any such request may get. */
   readonly problems?: readonly ProblemCode[];
 }
@@ -90,9 +93,9 @@ export function route<Body = undefined, const Readers extends QueryReaders = typ
     stringify: serializerOf(line.answer),
     ...(reader && { body: reader.schema }),
     query: Object.fromEntries(Object.entries(readers).map(([name, one]) => [name, one.schema])),
-    handle: async ({ principal, headers, path, ...given }, call) => {
+    handle: async ({ principal, headers, path, personalData, ...given }, call) => {
       const query = readQuery(given.query, readers);
-      return handle({ principal, headers, path, query, body: bodyOf(given.body) }, call);
+      return handle({ principal, headers, path, personalData, query, body: bodyOf(given.body) }, call);
     },
   };
 }

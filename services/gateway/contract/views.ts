@@ -1,5 +1,6 @@
 import type {
   CreateOrderAnswer,
+  CustomerView,
   OrderView,
   PaymentAttemptView,
   PaymentView,
@@ -212,4 +213,13 @@ export const product = object<ProductView>({
   available: like(999_998, count),
   reserved: like(2, count),
   sold: like(0, count),
+});
+
+export const customer = object<CustomerView>({
+  customerId: id,
+  name: like("Ada Demo", text),
+  email: like("ada@example.com", text),
+  status: like("active", oneOf(["active", "inactive"])),
+  createdAt: time,
+  updatedAt: time,
 });

@@ -1,0 +1,2 @@
+drop trigger stock_adjustment_audited on stock_adjustments;
+drop function stock_adjustment_audited;

@@ -1,0 +1,35 @@
+import { STATUS_CODES } from "node:http";
+import { EVENTS, TOPICS } from "../../../lib/events.ts";
+import { PROBLEMS } from "./problems.ts";
+
+/** The tables of docs/api.md. */
+
+export function errorTable(): string {
+  const rows = Object.entries(PROBLEMS)
+    .sort(([, [a]], [, [b]]) => a - b)
+    .map(([code, [status, about]]) => [`${status} ${STATUS_CODES[status]}`, `\`${code}\``, about]);
+  return table(["status", "code", "when"], rows);
+}
+
+export function eventTable(): string {
+  const topics = Object.values(TOPICS).map(({ name }) => name as string);
+  const rows = Object.entries(EVENTS)
+    .sort(([, a], [, b]) => topics.indexOf(a.topic) - topics.indexOf(b.topic))
+    .map(([type, { topic, aggregateType, about }]) => [`\`${topic}\``, `\`${type}\``, aggregateType, about]);
+  const letters = [
+    `\`${TOPICS.deadLetters.name}\``,
+    "`DEAD_LETTER`",
+    "dead-letter",
+    "A message that was put aside.",
+  ];
+  return table(["topic", "event", "of which aggregate", "what it tells"], [...rows, letters]);
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+}
