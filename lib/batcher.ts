@@ -12,13 +12,21 @@ export interface BatcherOptions<Item, Result> {
   readonly queueMax?: number;
 }
 
-export interface Batcher<Item, Result> {
-  /** An item whose deadline passes before its batch begins is given back. @throws DeadlinePassedError */
-  (item: Item, deadline?: number): Promise<Result>;
+interface Batching {
   /** Items that wait for a batch. */
   readonly waiting: () => number;
   readonly sizes: { batches: number; items: number };
 }
+
+export interface Batcher<Item, Result> extends Batching {
+  /** An item whose deadline passes before its batch begins is given back. @throws DeadlinePassedError */
+  (item: Item, deadline?: number): Promise<Result>;
+}
+
+const byName = new Map<string, Batching>();
+
+/** The batchers of this process by name, for its metrics; of several with one name the newest. */
+export const batchers = (): ReadonlyMap<string, Batching> => byName;
 
 interface Waiting<Item, Result> {
   readonly item: Item;
@@ -69,7 +77,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       queue.push({ item, deadline, resolve, reject });
       if (running < concurrency) schedule();
     });
-  return Object.assign(enqueue, { waiting: () => queue.length, sizes });
+  const batcher = Object.assign(enqueue, { waiting: () => queue.length, sizes });
+  byName.set(options.name, batcher);
+  return batcher;
 }
 
 function stillAwaited<Item, Result>(

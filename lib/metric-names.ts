@@ -30,6 +30,11 @@ export const METRICS = {
   oms_saga_completed_total: define("counter", ["type", "result"], "Sagas ended, by how."),
   oms_saga_duration_seconds: define("histogram", ["type"], "From a saga's start to its end."),
   oms_saga_active: define("gauge", [], "Sagas that have not ended."),
+  holdfast_stuck_instances: define(
+    "gauge",
+    ["kind"],
+    "Sagas and TCC transactions whose retries are used up: they go on slowly, and an operator should look.",
+  ),
   oms_tcc_started_total: define("counter", [], "TCC transactions started."),
   oms_tcc_completed_total: define("counter", ["result"], "TCC transactions ended, by how."),
   oms_tcc_timeout_total: define("counter", [], "TCC transactions that missed their deadline."),
@@ -56,6 +61,11 @@ export const METRICS = {
     "Questions to the payment provider, by its answer.",
   ),
   oms_outbox_pending_count: define("gauge", ["service"], "Events committed and not yet on the bus."),
+  holdfast_outbox_lag_seconds: define(
+    "gauge",
+    ["service"],
+    "Age of the oldest event that is committed and not yet on the bus.",
+  ),
   oms_outbox_published_total: define("counter", ["service"], "Events that reached the bus."),
   oms_outbox_failed_total: define("counter", ["service"], "Events that the bus refused for good."),
   oms_outbox_publish_duration_seconds: define("histogram", [], "One batch of a relay: claim, publish, mark."),

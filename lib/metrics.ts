@@ -1,4 +1,5 @@
 import type { ServiceBroker } from "moleculer";
+import { batchers } from "./batcher.ts";
 import { METRICS, type MetricDefinition, type MetricName } from "./metric-names.ts";
 import { processCollector } from "./process-metrics.ts";
 
@@ -12,9 +13,9 @@ interface Counted {
   readonly rollbacks: number;
 }
 
-interface Batching {
-  readonly waiting: () => number;
-  readonly sizes: { readonly batches: number; readonly items: number };
+interface OutboxBacklog {
+  readonly events: number;
+  readonly lagSeconds: number;
 }
 
 type Collector = () => void | Promise<void>;
@@ -43,6 +44,7 @@ export class Metrics {
     for (const [name, definition] of Object.entries<MetricDefinition>(METRICS))
       this.#register(name, definition);
     this.collect(processCollector(this));
+    this.collect(() => this.#readBatchers());
   }
 
   #register(name: string, { type, labels, about, buckets = BUCKETS }: MetricDefinition): void {
@@ -72,6 +74,10 @@ export class Metrics {
 
   sagaActive(count: number): void {
     this.set("oms_saga_active", count);
+  }
+
+  stuck(counts: Readonly<Record<"saga" | "transaction", number>>): void {
+    for (const [kind, count] of Object.entries(counts)) this.set("holdfast_stuck_instances", count, { kind });
   }
 
   tccStarted(count = 1): void {
@@ -107,8 +113,9 @@ export class Metrics {
     this.add("holdfast_packets_refused_total", 1, { reason });
   }
 
-  outboxPending(service: string, count: number): void {
-    this.set("oms_outbox_pending_count", count, { service });
+  outboxBacklog(service: string, { events, lagSeconds }: OutboxBacklog): void {
+    this.set("oms_outbox_pending_count", events, { service });
+    this.set("holdfast_outbox_lag_seconds", lagSeconds, { service });
   }
 
   outboxPublished(service: string, count: number, seconds: number): void {
@@ -179,13 +186,13 @@ export class Metrics {
     });
   }
 
-  /** Exports what a batcher does. Answers how to stop that. */
-  watchBatcher(batcher: string, batching: Batching): () => void {
-    return this.collect(() => {
-      this.set("holdfast_batches_total", batching.sizes.batches, { batcher });
-      this.set("holdfast_batch_items_total", batching.sizes.items, { batcher });
-      this.set("holdfast_batch_waiting", batching.waiting(), { batcher });
-    });
+  /** Exports what the batchers of this process do. */
+  #readBatchers(): void {
+    for (const [batcher, { sizes, waiting }] of batchers()) {
+      this.set("holdfast_batches_total", sizes.batches, { batcher });
+      this.set("holdfast_batch_items_total", sizes.items, { batcher });
+      this.set("holdfast_batch_waiting", waiting(), { batcher });
+    }
   }
 
   /** Runs `collector` before each scrape, to set what is cheaper read than recorded. Answers how to stop that. */

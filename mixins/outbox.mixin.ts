@@ -10,7 +10,8 @@ import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
-import { appendEvents, pendingCount, releaseRefused } from "./outbox.store.ts";
+import { appendEvents, releaseRefused } from "./outbox.store.ts";
+import { backlogOf } from "./outbox-backlog.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
@@ -79,7 +80,7 @@ export const outbox = (service: string) =>
           }),
         onError: (err) => log(this.logger, {}).warn("the outbox relay will try again", { err }),
       });
-      metrics.collect(async () => metrics.outboxPending(service, await pendingCount(this.database)));
+      metrics.collect(async () => metrics.outboxBacklog(service, await backlogOf(this.database)));
     },
     actions: {
       /** Lets the relay publish an event that the bus has refused. @throws EVENT_NOT_REFUSED */

@@ -227,14 +227,3 @@ export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string,
   tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
   tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
 }
-
-const PENDING_COUNT = statement(
-  "outbox_pending_count",
-  "select count(*)::int as waiting from (select 1 from outbox_delivery where status = 'PENDING' limit 100000) pending",
-);
-
-/** How many events wait, counted up to 100,000. */
-export async function pendingCount(database: Database): Promise<number> {
-  const [row] = await database.query<{ waiting: number }>(PENDING_COUNT);
-  return row?.waiting ?? 0;
-}

@@ -1,4 +1,6 @@
 import { databaseUrl } from "../lib/config.ts";
+import { openKeyRing } from "../lib/personal-data/key-ring.ts";
+import { createPersonalData } from "../lib/personal-data/personal-data.ts";
 import { seedDemo } from "../migrations/seeds/demo.ts";
 import { prepareKeyRing } from "./demo/key-ring.ts";
 import { issueTokens, prepareClusterSecret, prepareKeys, writeHeaderFiles } from "./demo/tokens.ts";
@@ -7,7 +9,8 @@ import { configOrExit, reportFailure, UsageError } from "./exit.ts";
 /**
  * node scripts/demo-data.ts [keys|seed]: what a demo in containers lacks beside its tables. keys: key pair, cluster
  * secret, key ring and a token for each role, in DATA_DIR; what is there is kept, but for the tokens, which are good for a day.
- * seed: the demo's customers and products. Without a word: both.
+ * seed: the demo's customers and products,
+ * with PERSONAL_DATA_KEYS where they are given. Without a word: both.
  */
 const steps = ["keys", "seed"] as const;
 try {
@@ -25,7 +28,12 @@ try {
   }
   if (chosen.includes("seed")) {
     const databases = { customer: databaseUrl(config, "customer"), product: databaseUrl(config, "product") };
-    await seedDemo(databases, (await prepareKeyRing(config.DATA_DIR)).personalData);
+    const given = config.PERSONAL_DATA_KEYS;
+    const personalData =
+      given === undefined
+        ? (await prepareKeyRing(config.DATA_DIR)).personalData
+        : createPersonalData(await openKeyRing(given));
+    await seedDemo(databases, personalData);
     console.log("demo-data: customers and products are there");
   }
 } catch (error) {

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DATABASE_NAMES } from "../lib/settings.ts";
+import { prepareKeyRing } from "./demo/key-ring.ts";
 import { prepareClusterSecret, prepareKeys } from "./demo/tokens.ts";
 import { configOrExit, reportFailure } from "./exit.ts";
 
@@ -12,13 +13,17 @@ import { configOrExit, reportFailure } from "./exit.ts";
 try {
   const { DATA_DIR } = configOrExit("dev-secrets");
   const { jwksFile } = await prepareKeys(DATA_DIR);
+  const keyRing = await prepareKeyRing(DATA_DIR);
   const password = kept(join(DATA_DIR, "demo-keys", "postgres-password"));
   const urls = DATABASE_NAMES.map(
     (name) => [name, `postgres://oms:${password}@postgres:5432/oms_${name}`] as const,
   );
   const secrets = {
     "holdfast-cluster": { "cluster-secrets": readFileSync(prepareClusterSecret(DATA_DIR), "utf8") },
-    "holdfast-gateway": { "jwks.json": readFileSync(jwksFile, "utf8") },
+    "holdfast-gateway": {
+      "jwks.json": readFileSync(jwksFile, "utf8"),
+      "personal-data.json": readFileSync(keyRing.file, "utf8"),
+    },
     "holdfast-postgres": { password },
     "holdfast-migrate": Object.fromEntries(urls.map(([name, url]) => [`${name}-database-url`, url])),
     ...Object.fromEntries(urls.map(([name, url]) => [`holdfast-${name}`, { "database-url": url }])),

@@ -62,6 +62,13 @@ export function runs(pid: number, marker: string): boolean {
   return exists(pid) && commandLine(pid).includes(marker);
 }
 
+/** Whether that process has ended for good. One that is just ending has lost its command line, and is still there. */
+export function isGone(pid: number, marker: string): boolean {
+  if (!exists(pid)) return true;
+  const line = commandLine(pid);
+  return line !== "" && !line.includes(marker);
+}
+
 function commandLine(pid: number): string {
   if (process.platform === "linux") {
     try {

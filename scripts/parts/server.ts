@@ -11,7 +11,7 @@ import {
 import { guard, type StopStep, unguard } from "./guard.ts";
 import { type OwnPart, PartFailedError, PartInUseError } from "./part.ts";
 import { PortTakenError } from "./ports.ts";
-import { type Account, exists, runs, sendSignal, sleep, waitFor } from "./process.ts";
+import { type Account, exists, isGone, runs, sendSignal, sleep, waitFor } from "./process.ts";
 
 export interface Launch {
   readonly command: string;
@@ -40,7 +40,7 @@ export interface ServerSpec {
 type RunningClaim = Exclude<Claimed, { kind: "start" }>;
 
 /**
- * Starts a server, or takes the one that runs, as the claim on its data decides.
+ * Starts a server, or takes the one that isGone, runs, as the claim on its data decides.
  * @param prepare what to run; gets the claim of the server that runs already, if one does
  */
 export async function openServer(
@@ -66,16 +66,16 @@ export async function openServer(
 /** Undefined when the server went away while we looked: its owner was about to die, or somebody stopped it. */
 async function takeRunning(spec: ServerSpec, claimed: RunningClaim): Promise<OwnPart | undefined> {
   const { pid, starter } = claimed.claim;
-  const isGone = () => !runs(pid, spec.claim.marker);
-  await waitFor(async () => isGone() || (await spec.isReady(pid)), spec.startMsMax);
-  if (isGone()) return undefined;
+  const hasGone = () => isGone(pid, spec.claim.marker);
+  await waitFor(async () => hasGone() || (await spec.isReady(pid)), spec.startMsMax);
+  if (hasGone()) return undefined;
   if (!(await spec.isReady(pid))) {
     throw new PartFailedError(spec.name, `process ${pid} runs on port ${spec.port} and does not answer`);
   }
   if (claimed.kind === "borrow") {
     // An owner that was just killed counts as living until the kernel has taken it down, and takes the server along.
     await sleep(50);
-    return exists(starter) && !isGone() ? borrowedServer(spec, pid, starter) : undefined;
+    return exists(starter) && !hasGone() ? borrowedServer(spec, pid, starter) : undefined;
   }
   if (spec.claim.ownedBy === "process") guard({ pid, marker: spec.claim.marker, steps: spec.steps });
   return ownServer(spec, pid);
@@ -100,7 +100,7 @@ async function startOnFreePort(
 export async function stopProcess(pid: number, marker: string, steps: readonly StopStep[]): Promise<void> {
   for (const step of steps) {
     if (!runs(pid, marker) || !sendSignal(pid, step.signal)) return;
-    if (await waitFor(() => !runs(pid, marker), step.waitMs, 5)) return;
+    if (await waitFor(() => isGone(pid, marker), step.waitMs, 5)) return;
   }
   throw new PartFailedError("stop", `process ${pid} does not end, not even by SIGKILL`);
 }

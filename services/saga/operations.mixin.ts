@@ -8,9 +8,10 @@ import type { IdempotencyClaim, IdempotentAnswer, OperationDone } from "../../li
 import type { Database, Tx } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { NotFoundError, RequestInProgressError, StateConflictError } from "../../lib/errors.ts";
+import { metricsOf } from "../../lib/metrics.ts";
 import { actor, claimRules, deedReason, uuid } from "../../lib/params.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
-import { type OperatorDeed, recordDeed } from "./operations.store.ts";
+import { type OperatorDeed, recordDeed, stuckCounts } from "./operations.store.ts";
 import { findSagas } from "./saga.store.ts";
 import { findTransactions } from "./tcc.store.ts";
 
@@ -67,6 +68,10 @@ export const sagaOperations = () =>
         };
         if (target !== undefined && !(await isThere[target]())) throw new NotFoundError(target, id);
       },
+    },
+    created() {
+      const metrics = metricsOf(this.broker);
+      metrics.collect(async () => metrics.stuck(await stuckCounts(this.database)));
     },
     actions: {
       /** Tries the step in hand again at once. */

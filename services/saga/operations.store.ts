@@ -111,6 +111,18 @@ function values({ state, type, stuck }: InstanceFilter, { before = LAST_ID, rows
   return [before, state, type, stuck, rows];
 }
 
+const STUCK = statement(
+  "stuck_count",
+  `select (select count(*)::int from saga_instances where wake_at is not null and state = 'STUCK') as saga,
+          (select count(*)::int from tcc_transactions where wake_at is not null and stuck) as transaction`,
+);
+
+/** How many of each have used up their retries. */
+export async function stuckCounts(database: Database): Promise<Record<"saga" | "transaction", number>> {
+  const [row] = await database.query<Record<"saga" | "transaction", number>>(STUCK);
+  return row ?? { saga: 0, transaction: 0 };
+}
+
 export async function listSagas(
   database: Database,
   filter: InstanceFilter,

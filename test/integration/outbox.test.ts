@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { BusUnavailableError } from "../../lib/bus/bus.ts";
 import { withTransaction } from "../../lib/database.ts";
 import { statement } from "../../lib/statement.ts";
-import { pendingCount } from "../../mixins/outbox.store.ts";
+import { backlogOf } from "../../mixins/outbox-backlog.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
 import { append, appendOthers, eventOf, faulty, type OutboxWorld, openWorld } from "./outbox.world.ts";
@@ -21,7 +21,7 @@ afterEach(() => world.close());
 
 const appendOne = (aggregateId: string, text = "") =>
   withTransaction(world.database, (tx) => append(tx, aggregateId, text));
-const drained = () => until("all published", async () => (await pendingCount(world.database)) === 0);
+const drained = () => until("all published", async () => (await backlogOf(world.database)).events === 0);
 
 test("an event is told as it was written, with its id, type and trace in the headers", async () => {
   const id = randomUUID();

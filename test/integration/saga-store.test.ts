@@ -8,6 +8,7 @@ import { EVENTS } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { appendEvents } from "../../mixins/outbox.store.ts";
 import { createOrderSaga } from "../../services/saga/create-order.saga.ts";
+import { stuckCounts } from "../../services/saga/operations.store.ts";
 import { activeCount, createSagaStore, findSagaOf, insertSagas } from "../../services/saga/saga.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 
@@ -159,6 +160,16 @@ test("only what is due is claimed, by one node at a time, for the time of a leas
   expect(claimed.sort()).toEqual(ids.slice(0, 20).sort());
   expect(await wakesInMs(claimed[0] ?? "")).toBeGreaterThan(0);
   await expect(store.claimDue(100, LEASE_MS)).resolves.toEqual([]);
+});
+
+test("what has used up its retries is counted until it has ended", async () => {
+  const { url, database, insert } = await setUp();
+  const [one] = await insert(2);
+  await expect(stuckCounts(database)).resolves.toEqual({ saga: 0, transaction: 0 });
+  await run(url, "update saga_instances set state = 'STUCK' where id = $1", [one?.id]);
+  await expect(stuckCounts(database)).resolves.toEqual({ saga: 1, transaction: 0 });
+  await run(url, "update saga_instances set state = 'COMPENSATED', wake_at = null where id = $1", [one?.id]);
+  await expect(stuckCounts(database)).resolves.toEqual({ saga: 0, transaction: 0 });
 });
 
 test("an ended saga is never due, and counts no more", async () => {

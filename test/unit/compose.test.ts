@@ -63,6 +63,16 @@ describe("docker-compose.yml", () => {
     }
   });
 
+  it("gives the gateway, and nobody else, the keys of tokens and of personal data", () => {
+    const keys = services.map(([name, { environment = {} }]) => [
+      name,
+      Object.keys(environment).filter((one) => /_KEYS(_FILE)?$/.test(one)),
+    ]);
+    expect(keys.filter(([, held]) => held?.length)).toEqual([
+      ["gateway", ["JWT_KEYS", "PERSONAL_DATA_KEYS"]],
+    ]);
+  });
+
   it("lets what runs before the keys are there read no key", () => {
     for (const [, { environment = {} }] of ours.filter(([, { restart }]) => restart === "no"))
       expect(Object.keys(environment).filter((name) => /_FILE$|KEYS/.test(name))).toEqual([]);

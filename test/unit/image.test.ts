@@ -16,7 +16,9 @@ const copied = readFileSync(join(root, ".dockerignore"), "utf8")
 
 const entries = [
   "moleculer.config.ts",
-  ...["serve", "migrate", "verify", "audit", "probe", "demo-data"].map((name) => `scripts/${name}.ts`),
+  ...["serve", "migrate", "verify", "audit", "probe", "demo-data", "erase", "rewrap"].map(
+    (name) => `scripts/${name}.ts`,
+  ),
   ...SERVICE_NAMES.map((name) => `services/${name}/${name}.service.ts`),
 ];
 

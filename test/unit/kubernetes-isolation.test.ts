@@ -143,6 +143,18 @@ describe.each(OVERLAYS)("k8s/overlays/%s", (overlay) => {
       );
   });
 
+  it("gives the gateway, and nobody else, the keys of tokens and of personal data", () => {
+    const keys = workloads
+      .filter(({ name }) => name.endsWith("-service"))
+      .map(({ name, container }) => [
+        name,
+        Object.keys(envOf(container, manifests)).filter((one) => /_KEYS(_FILE)?$/.test(one)),
+      ]);
+    expect(keys.filter(([, held]) => held?.length)).toEqual([
+      ["gateway-service", ["JWT_KEYS", "PERSONAL_DATA_KEYS_FILE"]],
+    ]);
+  });
+
   it("passes secrets in files", () => {
     for (const { name, container } of workloads) {
       const inVariables = (container.env ?? []).filter(

@@ -1,4 +1,5 @@
 import { ServiceBroker } from "moleculer";
+import { createBatcher } from "../../lib/batcher.ts";
 import { METRICS } from "../../lib/metric-names.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { renderPrometheus } from "../../lib/prometheus.ts";
@@ -74,6 +75,20 @@ test("counters that others keep are read at a scrape, until their owner is gone"
   stop();
   counters.statements = 7;
   expect(await scrape(broker)).toContain('holdfast_database_statements_total{database="order"} 12');
+});
+
+test("what batchers do is told without their asking for it", async () => {
+  const broker = brokerWith(true);
+  metricsOf(broker);
+  const add = createBatcher<number, number>({ name: "adding", run: async (items) => items });
+  await Promise.all([add(1), add(2), add(3)]);
+  expect(await scrape(broker)).toEqual(
+    expect.arrayContaining([
+      'holdfast_batches_total{batcher="adding"} 1',
+      'holdfast_batch_items_total{batcher="adding"} 3',
+      'holdfast_batch_waiting{batcher="adding"} 0',
+    ]),
+  );
 });
 
 test("a collector that fails costs its own figures only", async () => {
