@@ -6,7 +6,6 @@ import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
-import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
@@ -15,11 +14,11 @@ import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
+import { protection } from "./protection.mixin.ts";
 import { parseQueryString } from "./query.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
-import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
 import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
@@ -32,10 +31,6 @@ interface Alias {
 interface State {
   server: Server;
   metrics: Metrics;
-  timeoutMs: number;
-  admission: Admission;
-  shedder: Shedder;
-  loopDelay: LoopDelay;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly Alias[];
@@ -49,6 +44,7 @@ export const gatewayService = (settings: Config) =>
       personalData(settings),
       refusalTrail(settings),
       authentication(settings),
+      protection(settings),
       streaming(settings),
       ApiGateway,
     ],
@@ -102,9 +98,10 @@ export const gatewayService = (settings: Config) =>
 
       /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
       receive(request: IncomingMessage, response: ServerResponse): void {
+        this.transport.set(request, response);
         const refusal = this.admission.address(request);
         if (refusal) this.errorHandler(begun(request, response), response, refusal);
-        else this.route(request, response);
+        else if (!this.transport.answersPreflight(request, response)) this.route(request, response);
       },
 
       route(request: IncomingMessage, response: ServerResponse): void {
@@ -123,13 +120,9 @@ export const gatewayService = (settings: Config) =>
     actions: { listAliases: false, addRoute: false, removeRoute: false },
     created() {
       this.metrics = metricsOf(this.broker);
-      this.admission = createAdmission(this.broker, settings);
-      this.timeoutMs = settings.REQUEST_TIMEOUT_MS;
-      this.loopDelay = watchLoopDelay();
-      this.shedder = createGatewayShedder(settings, this.metrics, this.loopDelay);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
-      this.server = createApiServer(settings, LIMITS, (request, response) => this.receive(request, response));
+      this.server = createApiServer(settings, (request, response) => this.receive(request, response));
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
@@ -140,7 +133,6 @@ export const gatewayService = (settings: Config) =>
     },
     async stopped() {
       await this.drainRequests();
-      this.loopDelay.stop();
     },
   });
 
@@ -148,8 +140,5 @@ function refusalAt(path: string, aliases: readonly Alias[]): Error {
   const allowed = aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
   return allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
 }
-
-/** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
-const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };
 
 export default gatewayService(config());

@@ -41,7 +41,7 @@ interface Death {
 const random = seededRandom("kill-participant");
 const all = process.env.PAY_CRASH === "all";
 /** A death takes 4 to 9 s. */
-const DRAWN = 6;
+const DRAWN = 4;
 const deaths: readonly Death[] = COMMITS.map((commits) => ({ commits, order: random.next() }))
   .sort((one, other) => one.order - other.order)
   .slice(0, all ? COMMITS.length : DRAWN)

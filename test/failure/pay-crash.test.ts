@@ -65,7 +65,7 @@ const ALWAYS: ReadonlySet<string> = new Set([
   "cancel paid psp.operate.psp_update_charges.after-commit",
 ]);
 /** Of the rest: a death and its recovery take 4 to 6 s. */
-const DRAWN = 8;
+const DRAWN = 3;
 
 const random = seededRandom("pay-crash");
 const every = Object.entries(PLACES).flatMap(([flow, places]) =>
