@@ -116,7 +116,9 @@ export const stockTryBody = bodyReader<StockTry>({
 /** POST /products/stock/try: a coordinator of one's own. The order is the transaction: confirm and cancel name no other. */
 export async function tryStock(request: ApiRequest<StockTry>, call: Call): Promise<Reply> {
   const { body } = request;
-  const params = { ...body, gid: body.orderId };
+  const orderId = body.orderId.toLowerCase();
+  const items = body.items.map((line) => ({ ...line, productId: line.productId.toLowerCase() }));
+  const params = { ...body, orderId, items, gid: orderId };
   return underKey(request, call, { operation: "product.stockTry", params }, async () => ({
     status: 201,
     body: await call("product.stockTry", params),
@@ -151,7 +153,9 @@ export const paymentTryBody = bodyReader<PaymentTry>({
 /** POST /payments/try: a coordinator of one's own; without a gid the order is the transaction. */
 export async function tryPayment(request: ApiRequest<PaymentTry>, call: Call): Promise<Reply> {
   const { body } = request;
-  const params = { ...body, gid: body.gid ?? body.orderId };
+  const orderId = body.orderId.toLowerCase();
+  const customerId = body.customerId.toLowerCase();
+  const params = { ...body, orderId, customerId, gid: body.gid?.toLowerCase() ?? orderId };
   return underKey(request, call, { operation: "payment.try", params }, async () => ({
     status: 201,
     body: await call("payment.try", params),

@@ -177,7 +177,7 @@ export default defineService<PaymentVars>()({
         $$strict: true,
         paymentId: uuid,
         amountMinor: { type: "number", integer: true, optional: true },
-        reason: text,
+        reason: { ...text, max: 500 },
         idempotency: {
           type: "object",
           strict: true,

@@ -137,6 +137,33 @@ export function coordinators(shared: () => Shared): void {
     expect(refusalOf(ofItsOwn)).toEqual({ status: 422, code: "VALIDATION_FAILED" });
   });
 
+  test("may write ids in upper case", async () => {
+    const { system } = shared();
+    const { orderId, customerId, currency } = await created(system, await threeLines(system));
+    const [stranger, gid] = [randomUUID(), randomUUID()];
+    const items = (await threeLines(system)).map((line) => ({
+      ...line,
+      productId: line.productId.toUpperCase(),
+    }));
+    const held = await ask(system, "/products/stock/try", { orderId: stranger.toUpperCase(), items });
+    expect(held).toMatchObject({ status: 201, body: { orderId: stranger, status: "HELD" } });
+    const letGo = { status: 200, body: { orderId: stranger, status: "CANCELLED" } };
+    expect(await ask(system, `/products/stock/cancel/${stranger.toUpperCase()}`)).toMatchObject(letGo);
+    const tried = await ask(system, "/payments/try", {
+      gid: gid.toUpperCase(),
+      orderId: orderId.toUpperCase(),
+      customerId: customerId.toUpperCase(),
+      amountMinor: 1,
+      currency,
+      paymentMethod: "sim_ok",
+    });
+    expect(tried).toMatchObject({ status: 201, body: { status: "reserved" } });
+    expect(await ask(system, `/payments/cancel/${gid.toUpperCase()}`)).toMatchObject({
+      status: 200,
+      body: { status: "voided" },
+    });
+  });
+
   test("authorises and voids; then it may not capture", async () => {
     const { system } = shared();
     const {

@@ -191,7 +191,7 @@ const PARAMETERS = {
     in: "header",
     description:
       "The `id` of the last event that was seen: those after it are sent. Browsers send it by themselves.",
-    schema: { type: "string", pattern: "^\\d{1,6}$" },
+    schema: { type: "string", pattern: "^\\d{0,6}$" },
     example: "2",
   },
 };

@@ -2,7 +2,7 @@ import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import type { JsonSchema } from "../../../services/gateway/contract/json-schema.ts";
 import { bytesOf, type Draft } from "./draft.ts";
-import { DOCUMENT, type Operation, type Parameter } from "./operations.ts";
+import { DOCUMENT, type Parameter } from "./operations.ts";
 
 /** Whether a request is one that the document allows. It knows nothing of how the gateway checks. */
 
@@ -26,7 +26,7 @@ export function faultOf(draft: Draft): string | undefined {
     senderFault(operation.roles, draft.sender) ??
     parameterFault(operation.path, Object.entries(draft.path)) ??
     parameterFault(operation.query, draft.query) ??
-    keyFault(operation, draft.headers["idempotency-key"]) ??
+    headerFault(draft) ??
     bodyFault(draft)
   );
 }
@@ -57,11 +57,14 @@ function meant({ type }: JsonSchema, text: string): unknown {
   return text;
 }
 
-function keyFault({ headers }: Operation, key: Draft["headers"][string]): string | undefined {
-  const described = headers.find(({ name }) => name === "Idempotency-Key");
-  if (described === undefined) return undefined;
-  if (key === undefined) return described.required ? "it has no Idempotency-Key" : undefined;
-  return typeof key === "string" && fits(described.schema, key) ? undefined : "its Idempotency-Key";
+/** Of headers that the document describes for the operation; others are nobody's business. */
+function headerFault({ operation, headers }: Draft): string | undefined {
+  for (const { name, required, schema } of operation.headers) {
+    const given = headers[name.toLowerCase()];
+    if (given === undefined && required !== true) continue;
+    if (typeof given !== "string" || !fits(schema, meant(schema, given))) return `header ${name}`;
+  }
+  return undefined;
 }
 
 const JSON_TYPE = /^application\/json(; charset=utf-8)?$/i;
