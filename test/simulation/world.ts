@@ -25,6 +25,7 @@ import { Payments } from "./participants/payment.ts";
 import { Products } from "./participants/product.ts";
 import { ModelProvider } from "./participants/provider.ts";
 import { type Process, type Scheduler, Violation } from "./scheduler.ts";
+import type { Simulated } from "./simulated.ts";
 
 export interface Scene {
   readonly nodes: number;
@@ -39,7 +40,7 @@ const STOCK_REPLY_TIMEOUT_MS = 30_000;
 const HOLD_MARGIN_MS = 60_000;
 
 /** Everything there is in one schedule: nodes of the saga service over one database, participants, bus, provider. */
-export class World {
+export class World implements Simulated {
   readonly scheduler: Scheduler;
   readonly database: ModelDatabase;
   readonly nodes: Node[] = [];
@@ -54,6 +55,7 @@ export class World {
   private readonly parts: NodeParts;
   private readonly broken: string[] = [];
   private open = 0;
+  private clients: Pick<Simulated, "areDone"> = { areDone: true };
 
   constructor(scheduler: Scheduler, scene: Scene, mutation: Mutation | undefined) {
     this.scheduler = scheduler;
@@ -106,9 +108,23 @@ export class World {
     for (let index = 0; index < scene.nodes; index += 1) this.start(index);
   }
 
-  /** Nothing is owed to anybody any more. */
+  /** Who asks for things here. */
+  serve(clients: Pick<Simulated, "areDone">): void {
+    this.clients = clients;
+  }
+
+  get areDone(): boolean {
+    return this.clients.areDone;
+  }
+
   isAtRest(): boolean {
-    return this.open === 0 && !this.payments.hasWork() && this.topics.every(({ isDrained }) => isDrained);
+    const { network } = this.parts;
+    const isDone = this.open === 0 && network.isQuiet && !this.payments.hasWork();
+    return isDone && this.topics.every(({ isDrained }) => isDrained);
+  }
+
+  atRest(): void {
+    this.invariants.atRest();
   }
 
   check(): void {
