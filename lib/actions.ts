@@ -11,6 +11,7 @@ import type {
   OperationDone,
   OperatorActionView,
   OrderBill,
+  OrderMove,
   OrderStatus,
   OrderView,
   Page,
@@ -88,6 +89,11 @@ export interface Actions extends Redrives {
   };
   "order.unpaid": { params: { customerId: string; max: number }; result: { unpaid: number } };
   "order.bill": { params: { orderId: string } & Viewer; result: OrderBill };
+  /** What has become of orders since the moves of these numbers. */
+  "order.moves": {
+    params: { orders: readonly { orderId: string; after: number }[] };
+    result: { moves: readonly OrderMove[] };
+  };
   "order.list": {
     params: Viewer & { status?: OrderStatus; from?: string; to?: string; limit?: number; cursor?: string };
     result: Page<OrderView>;

@@ -300,3 +300,20 @@ export interface RateSpending {
   readonly key: string;
   readonly seconds: number;
 }
+
+/** A step in an order's life. */
+export interface OrderMove {
+  readonly orderId: string;
+  /** Its place in that life, from 1. */
+  readonly version: number;
+  readonly status: OrderStatus;
+  readonly at: string;
+  readonly reason?: Reason;
+}
+
+/** Moleculer event, at most once: these orders have moved. */
+export const ORDERS_MOVED = "orders.moved";
+
+export interface OrdersMoved {
+  readonly orderIds: readonly string[];
+}

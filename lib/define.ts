@@ -59,6 +59,9 @@ interface Schema<Methods, Vars, Mixins> {
   dependencies?: string | readonly string[];
   methods?: Methods & ThisType<This<Methods, Vars, Mixins>>;
   actions?: Record<string, TypedAction<This<Methods, Vars, Mixins>> | false>;
+  /** Moleculer's own events, at most once: hints, never facts. */
+  // biome-ignore lint/suspicious/noExplicitAny: each listener annotates its own Context, as handlers do.
+  events?: Record<string, (this: This<Methods, Vars, Mixins>, ctx: Context<any, any>) => void>;
   merged?: (this: This<Methods, Vars, Mixins>, schema: ServiceSchema) => void;
   created?: (this: This<Methods, Vars, Mixins>) => void;
   started?: (this: This<Methods, Vars, Mixins>) => Promise<void>;

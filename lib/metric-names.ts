@@ -93,6 +93,7 @@ export const METRICS = {
     ["route"],
     "From a request's head to its answer.",
   ),
+  holdfast_http_streams: define("gauge", [], "Open streams of events."),
   holdfast_http_shed_total: define("counter", ["purpose"], "Requests refused because of overload."),
   holdfast_http_in_flight: define(
     "gauge",

@@ -72,6 +72,19 @@ export const urls = (schemes: readonly string[], about: string) =>
     about,
   });
 
+/** Origins of pages, as browsers send them: exact, and no wildcard. */
+export const origins = (about: string) =>
+  define<readonly string[]>({
+    read: (given) => {
+      const found = given.split(",").map((one) => one.trim());
+      const isOrigin = (one: string) => URL.canParse(one) && new URL(one).origin === one;
+      return found.every(isOrigin) ? found : undefined;
+    },
+    expected: "a comma-separated list of origins such as https://shop.example",
+    fallback: [],
+    about,
+  });
+
 /** Networks as in 10.0.0.0/8, comma-separated; a lone address is a network of one. */
 export const networks = (about: string) =>
   define<readonly string[]>({

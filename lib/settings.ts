@@ -8,6 +8,7 @@ import {
   list,
   networks,
   optional,
+  origins,
   port,
   secret,
   secrets,
@@ -100,6 +101,9 @@ export const SETTINGS = {
   ),
   SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
+  CORS_ORIGINS: origins("Origins whose pages may use the API from a browser; none: browsers keep them out."),
+  HTTP_HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000, "A request's headers have to be there after this."),
+  HTTP_REQUEST_TIMEOUT_MS: integer(30_000, 100, 600_000, "A request as a whole has to be there after this."),
   TRUSTED_PROXIES: networks("Proxies whose X-Forwarded-For is believed; none: the header is not looked at."),
   RATE_LIMIT_PER_SUBJECT: integer(
     100,
@@ -114,6 +118,8 @@ export const SETTINGS = {
     "The same of one address, with a token or without; 0: no limit.",
   ),
   RATE_LIMIT_BURST_SECONDS: integer(10, 1, 3_600, "This many seconds' worth may come at once."),
+  STREAMS_PER_SUBJECT: integer(20, 1, 100_000, "Orders that one subject may follow at once on one gateway."),
+  STREAMS_MAX: integer(10_000, 1, 1_000_000, "Streams of events that one gateway has open at once."),
   SHED_IN_FLIGHT: integer(
     1_000,
     0,

@@ -26,7 +26,10 @@ export const serviceHealth: Dashboard = {
       about: "Requests that the gateways work on, and those that wait for an end.",
       unit: "short",
       stat: true,
-      queries: { "{{kind}}": "sum by (kind) (holdfast_http_in_flight)" },
+      queries: {
+        "{{kind}}": "sum by (kind) (holdfast_http_in_flight)",
+        streams: "sum(holdfast_http_streams)",
+      },
     },
     {
       title: "Requests",

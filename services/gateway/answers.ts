@@ -1,10 +1,13 @@
 import type { ServerResponse } from "node:http";
 
 /** For every answer: nobody keeps it, nobody takes it for something else, nobody frames it. */
-const HEADERS = {
+export const SECURITY_HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "x-frame-options": "DENY",
+  "referrer-policy": "no-referrer",
+  "cross-origin-resource-policy": "same-origin",
 };
 
 export interface Answer {
@@ -28,6 +31,6 @@ export function send(
     "content-type": contentType,
     "content-length": Buffer.byteLength(answer.body),
   };
-  response.writeHead(answer.status, { ...described, ...HEADERS, ...answer.headers });
+  response.writeHead(answer.status, { ...described, ...SECURITY_HEADERS, ...answer.headers });
   response.end(answer.body);
 }

@@ -10,13 +10,7 @@ export type AddressOf = (request: IncomingMessage) => string;
  */
 export function clientAddressBy(trusted: readonly string[]): AddressOf {
   if (trusted.length === 0) return ({ socket }) => accountable(socket.remoteAddress);
-  const proxies = new BlockList();
-  for (const network of trusted) {
-    const [address = "", prefix] = network.split("/");
-    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    proxies.addSubnet(address, Number(prefix ?? (family === "ipv6" ? 128 : 32)), family);
-  }
-  const isProxy = (address: string) => proxies.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  const isProxy = proxyBy(trusted);
   return ({ socket, headers }) => {
     let client = unmapped(socket.remoteAddress);
     const hops = headers["x-forwarded-for"];
@@ -28,6 +22,20 @@ export function clientAddressBy(trusted: readonly string[]): AddressOf {
       client = next;
     }
     return accountable(client);
+  };
+}
+
+/** Whether an address is in one of these networks. */
+export function proxyBy(networks: readonly string[]): (address: string | undefined) => boolean {
+  const proxies = new BlockList();
+  for (const network of networks) {
+    const [address = "", prefix] = network.split("/");
+    const family = isIP(address) === 6 ? "ipv6" : "ipv4";
+    proxies.addSubnet(address, Number(prefix ?? (family === "ipv6" ? 128 : 32)), family);
+  }
+  return (address) => {
+    const plain = unmapped(address);
+    return networks.length > 0 && proxies.check(plain, isIP(plain) === 6 ? "ipv6" : "ipv4");
   };
 }
 

@@ -8,6 +8,8 @@ import type { Reply } from "./request.ts";
 
 /** The reply as it goes out: to a GET with its tag, or as nothing but that where the client has it already. */
 export function answerOf(route: Route, request: IncomingMessage, reply: Reply): Answer {
+  if (reply.body === undefined)
+    return { status: reply.status, ...(reply.headers && { headers: reply.headers }) };
   const body = route.stringify(reply.body);
   if (route.method !== "GET" || reply.status !== 200) return { ...reply, body };
   const etag = tagOf(body);

@@ -6,7 +6,6 @@ import { drainFirst } from "../../lib/drain.ts";
 import { close, listen } from "../../lib/http-server.ts";
 import { log } from "../../lib/logging.ts";
 import { type Metrics, metricsOf } from "../../lib/metrics.ts";
-import { type Admission, createAdmission } from "./admission.ts";
 import { type Answer, send } from "./answers.ts";
 import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
@@ -15,19 +14,16 @@ import type { Route } from "./contract/route.ts";
 import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
+import { protection } from "./protection.mixin.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
-import { createGatewayShedder, type LoopDelay, type Shedder, watchLoopDelay } from "./shedding.ts";
+import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
 interface State {
   server: Server;
   metrics: Metrics;
-  timeoutMs: number;
-  admission: Admission;
-  shedder: Shedder;
-  loopDelay: LoopDelay;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
@@ -37,7 +33,14 @@ interface State {
 export const gatewayService = (settings: Config) =>
   defineService<State>()({
     name: "gateway",
-    mixins: [personalData(settings), refusalTrail(settings), authentication(settings), ApiGateway],
+    mixins: [
+      personalData(settings),
+      refusalTrail(settings),
+      authentication(settings),
+      protection(settings),
+      streaming(settings),
+      ApiGateway,
+    ],
     settings: webSettings,
     methods: {
       /** Answers one request, in the order that the API promises: 401, 429, 415/413/400, 403, 422, 400 of the key, the call. */
@@ -45,7 +48,8 @@ export const gatewayService = (settings: Config) =>
         // moleculer-web takes an OPTIONS for the method that it asks about.
         if (request.method !== route.method) throw new MethodNotAllowedError([route.method]);
         const reply = await replyTo(this, route, request, response);
-        this.answer(request, response, answerOf(route, request, reply));
+        if (reply.follow) this.follow(request, response, reply.follow);
+        else this.answer(request, response, answerOf(route, request, reply));
       },
 
       /** What explains the API, where this deployment shows it. */
@@ -88,9 +92,10 @@ export const gatewayService = (settings: Config) =>
 
       /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
       receive(request: IncomingMessage, response: ServerResponse): void {
+        this.transport.set(request, response);
         const refusal = this.admission.address(request);
         if (refusal) this.errorHandler(begun(request, response), response, refusal);
-        else this.route(request, response);
+        else if (!this.transport.answersPreflight(request, response)) this.route(request, response);
       },
 
       route(request: IncomingMessage, response: ServerResponse): void {
@@ -109,13 +114,9 @@ export const gatewayService = (settings: Config) =>
     actions: { listAliases: false, addRoute: false, removeRoute: false },
     created() {
       this.metrics = metricsOf(this.broker);
-      this.admission = createAdmission(this.broker, settings);
-      this.timeoutMs = settings.REQUEST_TIMEOUT_MS;
-      this.loopDelay = watchLoopDelay();
-      this.shedder = createGatewayShedder(settings, this.metrics, this.loopDelay);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
-      this.server = createApiServer(settings, LIMITS, (request, response) => this.receive(request, response));
+      this.server = createApiServer(settings, (request, response) => this.receive(request, response));
       drainFirst(this.broker, "gateway", () => this.drainRequests(), "intake");
     },
     async started() {
@@ -126,11 +127,7 @@ export const gatewayService = (settings: Config) =>
     },
     async stopped() {
       await this.drainRequests();
-      this.loopDelay.stop();
     },
   });
-
-/** Slow senders are cut; idle connections stay for longer than the 60 s of common load balancers. */
-const LIMITS = { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 };
 
 export default gatewayService(config());

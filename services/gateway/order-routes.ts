@@ -2,6 +2,7 @@ import { noFields } from "./body-schema.ts";
 import { pageOf } from "./contract/json-schema.ts";
 import { type Route, route } from "./contract/route.ts";
 import * as views from "./contract/views.ts";
+import { followOrder } from "./order-events.ts";
 import { orderBody } from "./order-input.ts";
 import { createOrder, getOrder, getOrderStatus, getSaga, LIST_QUERY, listOrders } from "./orders.ts";
 import { cancelBody, cancelOrder, getTransaction, moveOrder, payBody, payOrder } from "./payments.ts";
@@ -110,6 +111,21 @@ export const ORDER_ROUTES: readonly Route[] = [
     waits: true,
     problems: ["ORDER_NOT_FOUND", "SAGA_NOT_FOUND"],
     handle: getOrderStatus,
+  }),
+  route({
+    id: "followOrder",
+    tag: "orders",
+    summary: "Follow an order by server-sent events",
+    more: "An event `status` for each step of its life, from the first, or from the one after `Last-Event-ID`, to the last. The stream ends with the order's life, and at the latest after 15 minutes: come again with the last id.",
+    method: "GET",
+    path: "/orders/:orderId/events",
+    roles: OWNERS_AND_STAFF,
+    action: "order.moves",
+    status: 200,
+    answer: views.orderEvent,
+    streams: true,
+    problems: ["ORDER_NOT_FOUND", "TOO_MANY_STREAMS"],
+    handle: followOrder,
   }),
   route({
     id: "getSaga",

@@ -75,6 +75,14 @@ export class RateLimitedError extends MoleculerClientError {
   }
 }
 
+/** 429: a subject follows as many orders at once as it may. */
+export class TooManyStreamsError extends MoleculerClientError {
+  constructor(max: number) {
+    const message = `No more than ${max} streams at once: close one, or follow with Prefer: wait.`;
+    super(message, 429, "TOO_MANY_STREAMS", { max, retryAfterSeconds: 5 });
+  }
+}
+
 /** 503: the key set cannot be read, so that no token can be told good or bad. */
 export class KeysUnavailableError extends MoleculerRetryableError {
   constructor(options: { cause?: unknown } = {}) {

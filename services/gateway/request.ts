@@ -4,6 +4,7 @@ import type { IdempotentAnswer, Viewer } from "../../lib/contracts.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { PersonalData } from "../../lib/personal-data/personal-data.ts";
 import type { Principal, Role } from "./auth.ts";
+import type { Follow } from "./event-streams.ts";
 
 /** A request as far as its handler sees it: its sender is known, its body and query are checked. */
 export interface ApiRequest<Body = unknown, Query = unknown> {
@@ -24,6 +25,8 @@ export interface Reply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: unknown;
+  /** In place of a body: a stream of what becomes of an order. */
+  readonly follow?: Follow;
 }
 
 /** Calls an action of another service within the request. */

@@ -18,6 +18,8 @@ export interface CommandContext {
   readonly enqueueEvents: (tx: Tx, events: readonly NewEvent[]) => void;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Tells that orders have moved, after the commit. */
+  readonly announce?: (orderIds: Iterable<string>) => void;
   /** How many unpaid orders a customer may have; left out: any number. */
   readonly unpaid?: UnpaidRule;
 }
@@ -97,7 +99,7 @@ export async function carryOutIn(
 
 async function moveThose(
   tx: Tx,
-  { enqueueEvents, metrics, logger }: CommandContext,
+  { enqueueEvents, metrics, logger, announce }: CommandContext,
   command: OrderCommand,
   items: readonly Traced<Move>[],
 ): Promise<(Moved | Error)[]> {
@@ -120,6 +122,7 @@ async function moveThose(
   }
   tx.afterCommit(() => {
     count(metrics, command, moved.size);
+    announce?.(moved.keys());
     for (const { order, item } of movedItems) {
       log(logger, { correlationId: item.correlationId, orderId: order.orderId }).info(`order ${to}`);
     }

@@ -48,7 +48,10 @@ export async function draftOrders(
       tx,
       [...unique.values()].filter(({ params }) => fresh.has(params.orderId)).map(orderCreated),
     );
-    tx.afterCommit(() => context.metrics.ordersCreated(fresh.size));
+    tx.afterCommit(() => {
+      context.metrics.ordersCreated(fresh.size);
+      context.announce?.(fresh);
+    });
     const known = await orderFacts(
       tx,
       [...unique.keys()].filter((orderId) => !fresh.has(orderId)),

@@ -19,6 +19,7 @@ import { readModel } from "../../mixins/read-model.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
 import { tccParticipant } from "../../mixins/tcc-participant.mixin.ts";
+import { createAnnouncer } from "./announcements.ts";
 import { requestCancellations } from "./order.cancellation.ts";
 import { type CommandContext, cancelOrders, carryOut, type Moved, type Traced } from "./order.commands.ts";
 import { draftOrders } from "./order.drafts.ts";
@@ -28,6 +29,7 @@ import { type PaymentRequest, payOrders } from "./order.payment.ts";
 import { orderRules } from "./order.retention.ts";
 import type { Move } from "./order.store.ts";
 import type { OrderCommand } from "./order.ts";
+import { movesSince } from "./order-moves.store.ts";
 import { findBills, findOrders, type OrderLookup } from "./order-view.store.ts";
 import { createStaleDrafts } from "./stale-drafts.ts";
 import { unpaidOrders, unpaidSince } from "./unpaid-orders.store.ts";
@@ -43,6 +45,7 @@ interface OrderVars {
   find: Batcher<OrderLookup, OrderView | undefined>;
   bill: Batcher<OrderLookup, OrderBill | undefined>;
   staleDrafts: Poller;
+  announce: (orderIds: Iterable<string>) => void;
 }
 
 const NEWEST_FIRST = "-id";
@@ -67,6 +70,7 @@ export default defineService<OrderVars>()({
         enqueueEvents: this.enqueueEvents,
         metrics: metricsOf(this.broker),
         logger: this.logger,
+        announce: this.announce,
         ...(max > 0 && { unpaid: { max, ttlSeconds } }),
       };
     },
@@ -81,6 +85,7 @@ export default defineService<OrderVars>()({
   },
   created() {
     const sizeMax = config().BATCH_SIZE_MAX;
+    this.announce = createAnnouncer(this.broker);
     const context = this.commandContext();
     this.draft = createBatcher({ name: "order.draft", sizeMax, run: (items) => draftOrders(context, items) });
     const moveBy = (
@@ -237,6 +242,26 @@ export default defineService<OrderVars>()({
       async handler(ctx: ActionContext<"order.status">) {
         const { orderId, status, reason: why, updatedAt } = await this.view(ctx.params, ctx.meta.deadline);
         return { orderId, status, ...(why && { reason: why }), updatedAt };
+      },
+    },
+    /** What has become of orders that somebody follows; whether they may is asked of `status` first. */
+    moves: {
+      callers: ["gateway"],
+      params: {
+        $$strict: true,
+        orders: {
+          type: "array",
+          min: 1,
+          max: 1_000,
+          items: {
+            type: "object",
+            strict: true,
+            props: { orderId: uuid, after: { type: "number", integer: true, min: 0 } },
+          },
+        },
+      },
+      async handler(ctx: ActionContext<"order.moves">) {
+        return { moves: await movesSince(this.database, ctx.params.orders) };
       },
     },
     /** How many unpaid orders a customer has, counted up to `max`. */

@@ -187,7 +187,13 @@ async function ask(
     return value;
   });
   const authorization = token === null ? null : `Bearer ${token}`;
-  return system.api(filled, { method, authorization, key: randomUUID(), ...(body && { body }) });
+  return system.api(filled, {
+    method,
+    authorization,
+    key: randomUUID(),
+    endless: ACCESS[route]?.endless,
+    ...(body && { body }),
+  });
 }
 
 const freshOrder = (system: System) =>

@@ -7,6 +7,7 @@ import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
 import { catalogue } from "./checkout-catalogue.suite.ts";
+import { events } from "./checkout-events.suite.ts";
 import { idempotency } from "./checkout-idempotency.suite.ts";
 import { badInput } from "./checkout-input.suite.ts";
 import { messages } from "./checkout-messages.suite.ts";
@@ -20,6 +21,7 @@ export function checkout(mode: Mode): void {
   // Three tries say the same as the usual five, in a fifth of the time.
   const shared = useSystem(mode, { INBOX_ATTEMPTS_MAX: String(INBOX_ATTEMPTS) });
   describe("an order", () => outcomes(shared));
+  describe("an order's events", () => events(shared));
   describe("scarce stock", () => scarcity(shared));
   describe("an Idempotency-Key", () => idempotency(shared));
   describe("a message on the bus", () => messages(shared));

@@ -27,6 +27,8 @@ export interface PolicyLine {
   readonly answers: readonly [number, number, number, number, number];
   /** "own": each caller who may is given one that can be paid and cancelled. "shared": these lines have one together. */
   readonly takesOrder?: "own" | "shared";
+  /** Its answer does not end by itself: only its head is looked at. */
+  readonly endless?: true;
   readonly body?: (subjects: Subjects, caller: Caller) => object;
 }
 
@@ -45,6 +47,7 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "GET /orders": { answers: [200, 200, 200, 200, 403] },
   "GET /orders/:orderId": { answers: [200, 404, 200, 200, 403] },
   "GET /orders/:orderId/status": { answers: [200, 404, 200, 200, 403] },
+  "GET /orders/:orderId/events": { answers: [200, 404, 200, 200, 403], endless: true },
   "GET /orders/saga/:sagaId": { answers: [200, 404, 200, 200, 403] },
   "POST /orders/:orderId/pay": {
     answers: [202, 404, 403, 403, 403],

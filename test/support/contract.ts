@@ -44,7 +44,8 @@ export function assertKept(method: string, path: string, answer: HttpAnswer): vo
   for (const type of Object.keys((response.content ?? {}) as object)) {
     if (!answer.headers["content-type"]?.startsWith(type)) throw broken(`its type should be ${type}`);
     const validate = validatorOf(`${pointer}/content/${escaped(type)}/schema`);
-    if (!validate(answer.body)) throw broken(ajv.errorsText(validate.errors, { dataVar: "body" }));
+    if (!validate(type === "text/event-stream" ? answer.text : answer.body))
+      throw broken(ajv.errorsText(validate.errors, { dataVar: "body" }));
   }
   if (answer.status === 202 && "Location" in ((response.headers ?? {}) as object) && !answer.headers.location)
     throw broken("it does not say where to follow it");

@@ -14,21 +14,28 @@ export interface HttpRequest {
   readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: string | Buffer;
   readonly agent?: Agent;
+  /** Of a stream of events only the head is waited for; then the connection is cut. */
+  readonly endless?: boolean;
 }
 
 /** One request, as raw as a test needs it: fetch would join repeated headers and mend paths. */
 export function http(
   url: string,
-  { method = "GET", headers = {}, body, agent }: HttpRequest = {},
+  { method = "GET", headers = {}, body, agent, endless = false }: HttpRequest = {},
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(url, { method, agent: agent ?? new Agent() }, (incoming) => {
+      const { statusCode: status = 0, headers: received } = incoming;
+      if (endless && received["content-type"]?.startsWith("text/event-stream")) {
+        incoming.destroy();
+        resolve({ status, headers: received, text: "", body: undefined });
+        return;
+      }
       const chunks: Buffer[] = [];
       incoming.on("data", (chunk: Buffer) => chunks.push(chunk));
       incoming.on("error", reject);
       incoming.on("end", () => {
         const text = Buffer.concat(chunks).toString();
-        const { statusCode: status = 0, headers: received } = incoming;
         resolve({ status, headers: received, text, body: parsed(text) });
       });
     });

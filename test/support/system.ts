@@ -38,6 +38,8 @@ export interface ApiRequest {
   /** In place of the body as JSON. */
   readonly raw?: string;
   readonly timeoutMs?: number;
+  /** Of a stream of events only the head is waited for. */
+  readonly endless?: boolean;
   /** Base address of another gateway than the system's own. */
   readonly at?: string;
 }
@@ -111,7 +113,7 @@ export class System {
   }
 
   async api(path: string, request: ApiRequest = {}): Promise<HttpAnswer> {
-    const { as = "customer", key, body, raw, timeoutMs = 20_000 } = request;
+    const { as = "customer", key, body, raw, timeoutMs = 20_000, endless } = request;
     const { api, tokens } = this.demo;
     const authorization =
       request.authorization === undefined ? `Bearer ${tokens[as]}` : request.authorization;
@@ -123,7 +125,13 @@ export class System {
       ...request.headers,
     };
     const method = request.method ?? (text === undefined ? "GET" : "POST");
-    const sending = http((request.at ?? api) + path, { method, headers, body: text, agent: this.#agent });
+    const sending = http((request.at ?? api) + path, {
+      method,
+      headers,
+      body: text,
+      agent: this.#agent,
+      endless,
+    });
     const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;

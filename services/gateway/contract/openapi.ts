@@ -53,15 +53,29 @@ function referring(value: unknown, isTop = false): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, referring(one)]));
 }
 
+/** A stream has no state that a client could name. */
+function isConditional({ method, streams }: Route): boolean {
+  return method === "GET" && !streams;
+}
+
 function answerOf(route: Route): JsonSchema {
   const { answer, located, key, waits } = route;
   const headers = headersOf(
     located && "Location",
     key && "Idempotent-Replayed",
     waits && "Preference-Applied",
-    route.method === "GET" && "ETag",
+    isConditional(route) && "ETag",
   );
   const schema = referring(answer);
+  if (route.streams) {
+    // OpenAPI 3.1 has no words for events; what each one holds stands beside it.
+    const frames = { type: "string", contentMediaType: "application/json", contentSchema: schema };
+    return {
+      description: "A stream of events.",
+      headers,
+      content: { "text/event-stream": { schema: frames } },
+    };
+  }
   return {
     description: route.status === 202 ? "Accepted: it cannot be lost any more." : "Done.",
     headers,
@@ -90,7 +104,8 @@ function parametersOf(route: Route): JsonSchema[] {
       ? []
       : [route.key === "required" ? "IdempotencyKey" : "OptionalIdempotencyKey"]),
     ...(route.waits ? ["Wait"] : []),
-    ...(route.method === "GET" ? ["IfNoneMatch"] : []),
+    ...(route.streams ? ["LastEventId"] : []),
+    ...(isConditional(route) ? ["IfNoneMatch"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
   return [...inPath, ...inQuery, ...shared];
 }
@@ -114,7 +129,8 @@ function operationOf(route: Route, problemsOf: (route: Route) => Record<string, 
     }),
     responses: {
       [route.status]: answerOf(route),
-      ...(route.method === "GET" && { 304: { $ref: "#/components/responses/NotModified" } }),
+      ...(route.streams && { 204: { description: "Nothing more will come.", headers: headersOf() } }),
+      ...(isConditional(route) && { 304: { $ref: "#/components/responses/NotModified" } }),
       ...problemsOf(route),
     },
   };
@@ -166,6 +182,14 @@ const PARAMETERS = {
     description: "`wait=N`: answer when it has ended, at the latest after N seconds (30 at most).",
     schema: { type: "string" },
     example: "wait=10",
+  },
+  LastEventId: {
+    name: "Last-Event-ID",
+    in: "header",
+    description:
+      "The `id` of the last event that was seen: those after it are sent. Browsers send it by themselves.",
+    schema: { type: "string", pattern: "^\\d{1,6}$" },
+    example: "2",
   },
 };
 

@@ -5,6 +5,7 @@ const define = <const Codes extends Readonly<Record<string, readonly [status: nu
 ) => codes;
 
 export const PROBLEMS = define({
+  MALFORMED_REQUEST: [400, "It is not HTTP as we can read it; the connection is closed."],
   MALFORMED_URL: [400, "The address cannot be decoded."],
   MALFORMED_JSON: [400, "The body is empty or not valid JSON."],
   IDEMPOTENCY_KEY_MISSING: [400, "The operation needs an `Idempotency-Key`."],
@@ -27,6 +28,7 @@ export const PROBLEMS = define({
   PAYMENT_NOT_FOUND: [404, "There is no such payment, or it is another customer's."],
   PROVIDER_NOT_FOUND: [404, "No payment provider of this name is configured."],
   METHOD_NOT_ALLOWED: [405, "The address exists, with the methods of the `Allow` header."],
+  REQUEST_INCOMPLETE: [408, "The request did not arrive in time; the connection is closed."],
   REQUEST_IN_PROGRESS: [
     409,
     "The first request under this key is still being worked on: ask again after `Retry-After`.",
@@ -58,10 +60,12 @@ export const PROBLEMS = define({
     429,
     "More requests of this subject or address than its limit allows. Ask again after `Retry-After`.",
   ],
+  TOO_MANY_STREAMS: [429, "The subject follows as many orders at once as it may."],
   TOO_MANY_UNPAID_ORDERS: [
     429,
     "The customer has as many unpaid orders as one may have: pay or cancel some.",
   ],
+  HEADERS_TOO_LARGE: [431, "Address and headers are larger than 16 KB; the connection is closed."],
   INTERNAL_ERROR: [500, "Something went wrong on our side. The correlation id finds it in the logs."],
   SERVICE_NOT_AVAILABLE: [503, "A part of the system is away. Repeat later, under the same key."],
   PERSONAL_DATA_KEY_MISSING: [503, "Its key is not here yet: keys are being changed. Repeat later."],
@@ -82,6 +86,9 @@ export const statusOf = (code: ProblemCode): number => PROBLEMS[code][0];
 
 /** What any request may be answered, whatever it asks for. */
 export const ALWAYS: readonly ProblemCode[] = [
+  "MALFORMED_REQUEST",
+  "REQUEST_INCOMPLETE",
+  "HEADERS_TOO_LARGE",
   "MALFORMED_URL",
   "VALIDATION_FAILED",
   "INTERNAL_ERROR",

@@ -38,6 +38,8 @@ export interface Described {
   readonly key?: "required" | "optional";
   /** `Prefer: wait=N` lets the answer wait for the end of what it is about. */
   readonly waits?: true;
+  /** It answers with a stream (text/event-stream), whose events hold what `answer` says; 204 when nothing more will come. */
+  readonly streams?: true;
   /** A client may keep the answer, and has to ask whether it still holds. All others are not to be kept. */
   readonly cacheable?: true;
   /** Codes of refusals, beyond those that any such request may get. */

@@ -1,6 +1,7 @@
 import type {
   CreateOrderAnswer,
   CustomerView,
+  OrderMove,
   OrderView,
   PaymentAttemptView,
   PaymentView,
@@ -93,6 +94,11 @@ export const order = object<OrderView>(
 
 export const orderStanding = object<Pick<OrderView, "orderId" | "status" | "reason" | "updatedAt">>(
   { orderId: id, status: orderStatus, updatedAt: time },
+  { reason },
+);
+
+export const orderEvent = object<Pick<OrderMove, "orderId" | "status" | "at" | "reason">>(
+  { orderId: id, status: orderStatus, at: time },
   { reason },
 );
 
