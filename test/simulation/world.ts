@@ -1,29 +1,19 @@
-import type { SagaDefinition } from "../../engine/define.ts";
-import { createSagaProtocol, type SagaProtocol } from "../../engine/saga.ts";
+import type { SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
-import { createTccProtocol, type TccProtocol } from "../../engine/tcc.ts";
-import type { TccDefinition } from "../../engine/tcc-define.ts";
+import type { TccProtocol } from "../../engine/tcc.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
-import { cancelOrderSaga } from "../../services/saga/cancel-order.saga.ts";
-import { createOrderSaga } from "../../services/saga/create-order.saga.ts";
-import { payOrderTcc } from "../../services/saga/pay-order.tcc.ts";
 import { Invariants, type Observed } from "./invariants.ts";
 import { type BusEvent, Group, Topic } from "./model-bus.ts";
 import { ModelDatabase } from "./model-database.ts";
 import { SAGA_RULES, Table, TCC_RULES } from "./model-store.ts";
-import {
-  type Mutation,
-  takingAnyReply,
-  withoutDeadline,
-  withoutPivot,
-  withSwappedCompensations,
-} from "./mutations.ts";
+import type { Mutation } from "./mutations.ts";
 import { Network } from "./network.ts";
-import { LEASE_MS, Node, type NodeParts } from "./node.ts";
+import { Node, type NodeParts } from "./node.ts";
 import { Orders } from "./participants/order.ts";
 import { Payments } from "./participants/payment.ts";
 import { Products } from "./participants/product.ts";
 import { ModelProvider } from "./participants/provider.ts";
+import { createProtocols } from "./protocols.ts";
 import { type Process, type Scheduler, Violation } from "./scheduler.ts";
 import type { Simulated } from "./simulated.ts";
 
@@ -36,7 +26,6 @@ export interface Scene {
   readonly inactive: ReadonlySet<string>;
 }
 
-const STOCK_REPLY_TIMEOUT_MS = 30_000;
 const HOLD_MARGIN_MS = 60_000;
 const SHUTDOWN_TIMEOUT_MS = 20_000;
 
@@ -69,7 +58,7 @@ export class World implements Simulated {
     this.orders = observed.orders;
     this.payments = observed.payments;
     this.invariants = new Invariants(observed, (message) => this.broken.push(message));
-    const { protocol, tccProtocol } = createProtocols(scene, mutation);
+    const { protocol, tccProtocol } = createProtocols(scene.deadlineMs, mutation);
     this.protocol = protocol;
     this.tccProtocol = tccProtocol;
     const onEvents = (events: readonly BusEvent[]) => commands.append(events);
@@ -275,29 +264,4 @@ export class World implements Simulated {
     start();
     return () => process;
   }
-}
-
-function createProtocols(scene: Scene, mutation: Mutation | undefined) {
-  const create: SagaDefinition = createOrderSaga(STOCK_REPLY_TIMEOUT_MS);
-  const pay: TccDefinition = { ...payOrderTcc, deadlineMs: scene.deadlineMs };
-  const sagas = [
-    mutation === "compensations swapped" ? withSwappedCompensations(create) : create,
-    cancelOrderSaga,
-  ];
-  const protocol = createSagaProtocol(sagas, LEASE_MS);
-  const tccProtocol = createTccProtocol([mutation === "pivot not first" ? withoutPivot(pay) : pay], {
-    leaseMs: LEASE_MS,
-    callTimeoutMs: 5_000,
-    tryAttemptsMax: 3,
-  });
-  if (mutation === "late replies taken") {
-    return {
-      protocol: { ...protocol, advance: takingAnyReply(protocol) },
-      tccProtocol: { ...tccProtocol, advance: takingAnyReply(tccProtocol) },
-    };
-  }
-  return {
-    protocol,
-    tccProtocol: mutation === "deadline ignored" ? withoutDeadline(tccProtocol) : tccProtocol,
-  };
 }

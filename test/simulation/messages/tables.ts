@@ -1,6 +1,7 @@
 import type { ModelDatabase, ModelTx } from "../model-database.ts";
 import type { Mutation } from "../mutations.ts";
 import { type Process, Violation } from "../scheduler.ts";
+import { leaseStatements } from "./leases.ts";
 
 /** The tables of outbox and inbox, in the words of their stores' statements. */
 
@@ -19,14 +20,13 @@ export interface Delivery {
   nextAttemptAtMs: number;
 }
 
-type Values = readonly unknown[];
-type Statement = {
+export type Values = readonly unknown[];
+export type Statement = {
   /** Rows that it locks, by key. */
   readonly keys?: (values: Values) => readonly string[];
   readonly run: (values: Values, nowMs: number, write: (apply: () => void) => void) => unknown[];
 };
 
-const BUCKETS = 16;
 const RECORD_SEPARATOR = "\u001e";
 const strings = (value: unknown) => value as readonly string[];
 const numbers = (value: unknown) => value as readonly number[];
@@ -39,8 +39,6 @@ export class MessageTables {
   readonly versions = new Map<string, number>();
   private readonly inbox = new Set<string>();
   private readonly blocked = new Map<string, number>();
-  private readonly relays = new Map<string, number>();
-  private readonly buckets = Array.from({ length: BUCKETS }, () => ({ owner: "", untilMs: -1 }));
   private positions = 0;
   private readonly statements: Readonly<Record<string, Statement>>;
 
@@ -51,7 +49,7 @@ export class MessageTables {
   constructor(gap: number, mutation: Mutation | undefined) {
     this.gap = gap;
     this.mutation = mutation;
-    this.statements = { ...this.outbox(), ...this.leases(), ...this.others() };
+    this.statements = { ...this.outbox(), ...leaseStatements(), ...this.others() };
   }
 
   /** One statement of one connection. Without a transaction it commits alone. */
@@ -219,41 +217,6 @@ export class MessageTables {
         created_at_ms: "0",
         behind: isBehind(one),
       }));
-  }
-
-  private leases(): Record<string, Statement> {
-    return {
-      outbox_claim_buckets: {
-        run: ([owner, leaseMs], nowMs) => {
-          const untilMs = nowMs + (leaseMs as number);
-          const others = [...this.relays].filter(([name, until]) => name !== owner && until > nowMs).length;
-          this.relays.set(owner as string, untilMs);
-          const most = Math.ceil(BUCKETS / (others + 1));
-          const rows = this.buckets.map((lease, bucket) => ({ lease, bucket }));
-          const mine = rows
-            .filter(({ lease }) => lease.owner === owner && lease.untilMs > nowMs)
-            .slice(0, most);
-          const free = rows
-            .filter(({ lease }) => lease.owner === "" || lease.untilMs <= nowMs)
-            .slice(0, Math.max(0, most - mine.length));
-          const kept = new Set([...mine, ...free]);
-          for (const row of rows) {
-            if (kept.has(row)) Object.assign(row.lease, { owner, untilMs });
-            else if (row.lease.owner === owner) Object.assign(row.lease, { owner: "", untilMs });
-          }
-          return [...kept].map(({ bucket }) => ({ bucket, owner }));
-        },
-      },
-      outbox_release_buckets: {
-        run: ([owner]) => {
-          this.relays.delete(owner as string);
-          for (const lease of this.buckets) {
-            if (lease.owner === owner) Object.assign(lease, { owner: "", untilMs: -1 });
-          }
-          return [];
-        },
-      },
-    };
   }
 
   private others(): Record<string, Statement> {
