@@ -38,6 +38,7 @@ export interface Scene {
 
 const STOCK_REPLY_TIMEOUT_MS = 30_000;
 const HOLD_MARGIN_MS = 60_000;
+const SHUTDOWN_TIMEOUT_MS = 20_000;
 
 /** Everything there is in one schedule: nodes of the saga service over one database, participants, bus, provider. */
 export class World implements Simulated {
@@ -135,7 +136,7 @@ export class World implements Simulated {
 
   /** A node that runs, drawn; undefined when none does. */
   anyNode(site: string): Node | undefined {
-    const running = this.nodes.filter(({ process }) => process.alive);
+    const running = this.nodes.filter(({ process, isLeaving }) => process.alive && !isLeaving);
     return running[this.scheduler.random.at(site).between(0, running.length - 1)];
   }
 
@@ -170,7 +171,16 @@ export class World implements Simulated {
         this.scheduler.post(`${name} starts`, downMs, () => this.start(index));
       },
     };
-    this.nodes[index] = new Node(this.parts, process);
+    const node = new Node(this.parts, process);
+    this.nodes[index] = node;
+    if (!random.at("rolling restarts").chance(0.15)) return;
+    const end = () => {
+      if (process.alive) this.scheduler.crash(process);
+    };
+    const leave = () => node.drain().then(end);
+    const atMs = random.at("rolling restarts").between(50, 3_000);
+    this.scheduler.post(`${name} gets SIGTERM`, atMs, leave, process);
+    this.scheduler.post(`${name} gets SIGKILL`, atMs + SHUTDOWN_TIMEOUT_MS, end);
   }
 
   private subscribe(
