@@ -10,7 +10,7 @@ import { seededRandom } from "../support/random.ts";
 type FlowName = keyof typeof FLOWS;
 
 const all = process.env.CRASH_MATRIX === "all";
-const sliceMs = all ? 3_600_000 : 60_000;
+const sliceMs = all ? 3_600_000 : 40_000;
 /** Loops that go on by themselves pass these at any time, whether the flow needs them or not. */
 const isBackground = (point: string) =>
   /_claim_|claim_|token_version|tokenVersions|^bus\.bus_|^bus-|^retention-|^call\.(saga|order|payment)\.get\./.test(

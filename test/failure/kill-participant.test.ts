@@ -24,12 +24,12 @@ const COMMITS: readonly (readonly [who: string, flow: FlowName, ...commits: stri
   ["payment", "pay", "payment.try.payment_insert_attempts", "payment.settle.outbox_append"],
   ["payment", "pay", "payment.confirm.payment_insert_attempts", "payment.settle.outbox_append@2"],
   ["payment", "pay, capture declined", "payment.cancel.payment_insert_attempts"],
-  ["order", "pay", "order.tryPay.tcc_reply"],
-  ["order", "pay", "order.confirmPay.tcc_reply"],
-  ["order", "pay, capture declined", "order.cancelPay.tcc_reply"],
-  ["product", "pay", "product.stock.try.tcc_reply"],
-  ["product", "pay", "product.stock.confirm.tcc_reply"],
-  ["product", "pay, capture declined", "product.stock.cancel.tcc_reply"],
+  ["order", "pay", "order.tryPay.order_insert_history"],
+  ["order", "pay", "order.confirmPay.outbox_append"],
+  ["order", "pay, capture declined", "order.cancelPay.order_without_stock"],
+  ["product", "pay", "product.stock.try.hold_take"],
+  ["product", "pay", "product.stock.confirm.outbox_append"],
+  ["product", "pay, capture declined", "product.stock.cancel.hold_end"],
 ];
 
 interface Death {
@@ -41,7 +41,7 @@ interface Death {
 const random = seededRandom("kill-participant");
 const all = process.env.PAY_CRASH === "all";
 /** A death takes 4 to 9 s. */
-const DRAWN = 6;
+const DRAWN = 4;
 const deaths: readonly Death[] = COMMITS.map((commits) => ({ commits, order: random.next() }))
   .sort((one, other) => one.order - other.order)
   .slice(0, all ? COMMITS.length : DRAWN)

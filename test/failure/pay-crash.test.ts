@@ -19,8 +19,8 @@ const PLACES: Readonly<Partial<Record<FlowName, readonly string[]>>> = {
     "psp.authorise.psp_insert_charges.after-commit",
     // The first outcome that is written down is the authorisation's.
     ...both("payment.settle.outbox_append"),
-    ...both("order.tryPay.tcc_reply"),
-    ...both("product.stock.try.tcc_reply"),
+    ...both("order.tryPay.order_insert_history"),
+    ...both("product.stock.try.hold_take"),
     // All tries are done: the decision.
     ...both("engine-saves.tcc_save"),
     ...both("payment.confirm.payment_insert_attempts"),
@@ -29,8 +29,8 @@ const PLACES: Readonly<Partial<Record<FlowName, readonly string[]>>> = {
     ...both("payment.settle.outbox_append").map((point) => `${point}@2`),
     // Between the confirms.
     "call.order.confirmPay.before-send",
-    ...both("order.confirmPay.tcc_reply"),
-    ...both("product.stock.confirm.tcc_reply"),
+    ...both("order.confirmPay.outbox_append"),
+    ...both("product.stock.confirm.outbox_append"),
     // The second is the end.
     "engine-saves.tcc_save.before-commit@2",
   ],
@@ -40,9 +40,9 @@ const PLACES: Readonly<Partial<Record<FlowName, readonly string[]>>> = {
     ...both("engine-saves.tcc_save").map((point) => `${point}@2`),
     ...both("payment.cancel.payment_insert_attempts"),
     "psp.operate.psp_update_charges.after-commit",
-    ...both("payment.settle.tcc_reply"),
-    ...both("order.cancelPay.tcc_reply"),
-    ...both("product.stock.cancel.tcc_reply"),
+    ...both("payment.settle.settlement_save_payments"),
+    ...both("order.cancelPay.order_without_stock"),
+    ...both("product.stock.cancel.hold_end"),
     "engine-saves.tcc_save.before-commit@3",
   ],
   "cancel paid": [
@@ -65,7 +65,7 @@ const ALWAYS: ReadonlySet<string> = new Set([
   "cancel paid psp.operate.psp_update_charges.after-commit",
 ]);
 /** Of the rest: a death and its recovery take 4 to 6 s. */
-const DRAWN = 8;
+const DRAWN = 3;
 
 const random = seededRandom("pay-crash");
 const every = Object.entries(PLACES).flatMap(([flow, places]) =>

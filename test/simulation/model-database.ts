@@ -64,20 +64,29 @@ export class ModelDatabase {
       this.end(tx, "aborted");
       throw error;
     }
-    await this.execute(owner, "commit", tx, [], () => {
-      for (const write of tx.writes) write();
-      this.end(tx, "committed");
-    });
+    await this.execute(
+      owner,
+      "commit",
+      tx,
+      () => [],
+      () => {
+        for (const write of tx.writes) write();
+        this.end(tx, "committed");
+      },
+    );
     for (const hook of tx.hooks) hook();
     return result;
   }
 
-  /** One statement: sent, executed when nobody else holds these rows, answered. Without a transaction it commits alone. */
+  /**
+   * One statement: sent, executed when nobody else holds the rows that it locks, answered. Without a transaction it
+   * commits alone.
+   */
   execute<Result>(
     owner: Process,
     label: string,
     tx: ModelTx | undefined,
-    keys: readonly string[],
+    keysOf: () => readonly string[],
     statement: (nowMs: number) => Result,
   ): Promise<Result> {
     const { scheduler } = this;
@@ -91,19 +100,20 @@ export class ModelDatabase {
       const perform = (nowMs: number) => {
         if (tx) {
           if (tx.startedAtMs < 0) tx.startedAtMs = nowMs;
-          for (const key of keys) this.lock(key, tx);
+          for (const key of keysOf()) this.lock(key, tx);
         }
         const result = statement(tx ? tx.startedAtMs : nowMs);
         const isUnheard = scheduler.random.strike("unheard", label);
         if (isUnheard) fail(label === "commit" ? "COMMIT_OUTCOME_UNKNOWN" : "DATABASE_UNAVAILABLE");
         else answer(() => resolve(result));
       };
+      const isBlocked = () => keysOf().some((key) => this.isLocked(key, tx));
       const arrive = () => {
         const nowMs = scheduler.nowMs;
         if (tx && tx.state !== "open") return fail("DATABASE_UNAVAILABLE");
-        if (!keys.some((key) => this.isLocked(key, tx))) return perform(nowMs);
+        if (!isBlocked()) return perform(nowMs);
         this.wait(() => {
-          if (keys.some((key) => this.isLocked(key, tx))) return false;
+          if (isBlocked()) return false;
           if (tx && tx.state !== "open") fail("DATABASE_UNAVAILABLE");
           else perform(nowMs);
           return true;
@@ -117,11 +127,17 @@ export class ModelDatabase {
   /** Which of these events are new to the group; noted together with what the transaction does. */
   record(tx: ModelTx, group: string, eventIds: readonly string[]): Promise<ReadonlySet<string>> {
     const keys = eventIds.map((id) => `${group} ${id}`);
-    return this.execute(tx.owner, "record events", tx, keys, () => {
-      const fresh = eventIds.filter((id) => !this.inbox.has(`${group} ${id}`));
-      for (const id of fresh) tx.writes.push(() => this.inbox.add(`${group} ${id}`));
-      return new Set(fresh);
-    });
+    return this.execute(
+      tx.owner,
+      "record events",
+      tx,
+      () => keys,
+      () => {
+        const fresh = eventIds.filter((id) => !this.inbox.has(`${group} ${id}`));
+        for (const id of fresh) tx.writes.push(() => this.inbox.add(`${group} ${id}`));
+        return new Set(fresh);
+      },
+    );
   }
 
   /** A process is gone: the server notices, sooner or later, and rolls back what it had open. */

@@ -89,14 +89,20 @@ export class Table<I extends Instance> {
     instance: I & { readonly deadlineMs?: number },
     events: readonly BusEvent[],
   ): Promise<boolean> {
-    return this.database.execute(tx.owner, "insert", tx, [instance.id], (nowMs) => {
-      // Under its idempotency key a request starts one instance, however often it comes.
-      if (this.rows.has(instance.id)) return false;
-      const wakeAtMs = after(nowMs, instance.wakeInMs);
-      const row = { instance, wakeAtMs, expiresAtMs: nowMs + (instance.deadlineMs ?? 0) };
-      tx.writes.push(() => this.commit(undefined, row, events));
-      return true;
-    });
+    return this.database.execute(
+      tx.owner,
+      "insert",
+      tx,
+      () => [instance.id],
+      (nowMs) => {
+        // Under its idempotency key a request starts one instance, however often it comes.
+        if (this.rows.has(instance.id)) return false;
+        const wakeAtMs = after(nowMs, instance.wakeInMs);
+        const row = { instance, wakeAtMs, expiresAtMs: nowMs + (instance.deadlineMs ?? 0) };
+        tx.writes.push(() => this.commit(undefined, row, events));
+        return true;
+      },
+    );
   }
 
   /** The engine's port, as one process uses it. */
@@ -105,26 +111,49 @@ export class Table<I extends Instance> {
     return {
       transaction: (work) => database.transaction(owner, work),
       load: (tx, ids) =>
-        database.execute(owner, "load", tx, ids, (nowMs) =>
-          ids.flatMap((id) => {
-            const row = this.rows.get(id);
-            return row ? [this.rules.read(row, nowMs)] : [];
-          }),
+        database.execute(
+          owner,
+          "load",
+          tx,
+          () => ids.filter((id) => this.rows.has(id)),
+          (nowMs) =>
+            ids.flatMap((id) => {
+              const row = this.rows.get(id);
+              return row ? [this.rules.read(row, nowMs)] : [];
+            }),
         ),
       save: (tx, changes) =>
-        database.execute(owner, "save", tx, idsOf(changes), (nowMs) => {
-          const saves = this.admitted(changes, nowMs);
-          tx.writes.push(...saves.map(({ write }) => write));
-          return new Set(saves.map(({ id }) => id));
-        }),
+        database.execute(
+          owner,
+          "save",
+          tx,
+          () => this.matched(changes),
+          (nowMs) => {
+            const saves = this.admitted(changes, nowMs);
+            tx.writes.push(...saves.map(({ write }) => write));
+            return new Set(saves.map(({ id }) => id));
+          },
+        ),
       saveAlone: (changes) =>
-        database.execute(owner, "save alone", undefined, idsOf(changes), (nowMs) => {
-          const saves = this.admitted(changes, nowMs);
-          for (const { write } of saves) write();
-          return new Set(saves.map(({ id }) => id));
-        }),
+        database.execute(
+          owner,
+          "save alone",
+          undefined,
+          () => this.matched(changes),
+          (nowMs) => {
+            const saves = this.admitted(changes, nowMs);
+            for (const { write } of saves) write();
+            return new Set(saves.map(({ id }) => id));
+          },
+        ),
       claimDue: (limit, leaseMs) =>
-        database.execute(owner, "claim", undefined, [], (nowMs) => this.claim(limit, leaseMs, nowMs)),
+        database.execute(
+          owner,
+          "claim",
+          undefined,
+          () => [],
+          (nowMs) => this.claim(limit, leaseMs, nowMs),
+        ),
     };
   }
 
@@ -145,10 +174,23 @@ export class Table<I extends Instance> {
     });
   }
 
+  private matches({ instance }: Row<I>, before: I): boolean {
+    return instance.version === before.version || this.ignoresVersion;
+  }
+
+  /** Rows that an update finds; others it neither locks nor waits for. */
+  private matched(changes: readonly Change<I>[]): string[] {
+    return changes.flatMap(({ before, after: next }) => {
+      const row = this.rows.get(before.id);
+      const isFound = row && this.matches(row, before) && this.rules.admits(row, next, this.database.nowMs);
+      return isFound ? [before.id] : [];
+    });
+  }
+
   private admitted(changes: readonly Change<I>[], nowMs: number) {
     return changes.flatMap(({ before, after: next, published }) => {
       const row = this.rows.get(next.id);
-      if (!row || (row.instance.version !== before.version && !this.ignoresVersion)) return [];
+      if (!row || !this.matches(row, before)) return [];
       if (!this.rules.admits(row, next, nowMs)) return [];
       const version = row.instance.version + 1;
       const saved = { ...row, instance: { ...next, version }, wakeAtMs: this.rules.wakeAt(row, next, nowMs) };
@@ -172,5 +214,3 @@ export class Table<I extends Instance> {
     if (wakeAtMs !== null) this.hooks.onWakeAt(wakeAtMs);
   }
 }
-
-const idsOf = <I extends Instance>(changes: readonly Change<I>[]) => changes.map(({ after: { id } }) => id);
