@@ -3,6 +3,7 @@ import type { CallingOptions, Context } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 import type { CallMeta } from "../../lib/define.ts";
 import { send } from "./answers.ts";
+import { ApiResponse } from "./api-response.ts";
 import type { Route } from "./contract/route.ts";
 import { correlationIdOf } from "./correlation.ts";
 import { DOCUMENT_PATHS } from "./documents.ts";
@@ -43,8 +44,6 @@ export const webSettings: ApiSettingsSchema = {
   logRequestParams: null,
   logResponse: null,
   logRouteRegistration: null,
-  // A query is flat here: a[b]=1 is a parameter named "a[b]", which nobody knows.
-  qsOptions: { depth: 0, parameterLimit: 50 },
   routes: [
     {
       ...common("/api"),
@@ -59,7 +58,7 @@ export const webSettings: ApiSettingsSchema = {
     },
   ],
   // Settings travel to every node of the cluster; these are nobody else's.
-  $secureSettings: ["routes", "rootCallOptions", "qsOptions"],
+  $secureSettings: ["routes", "rootCallOptions"],
 };
 
 // Typed as plain options; moleculer-web also takes a function, called for each request before anything else.
@@ -99,7 +98,7 @@ function beginRequest(options: CallingOptions, request: WebRequest, response: Se
   request.correlationId = id;
   options.requestID = id;
   options.meta = { correlationId: id };
-  response.setHeader("X-Correlation-ID", id);
+  if (response instanceof ApiResponse) response.correlationId = id;
 }
 
 /** A request that is answered before moleculer-web has seen it. */
