@@ -24,8 +24,8 @@ export const USAGE = `node bench/bench.ts [options]      (npm run bench -- [opti
 What to run:
   --stack              real NATS and Kafka, a process per service (default: npm start's single process)
   --concurrency 1,16   orders in flight, one cell each (default 1,16,64,256)
-  --flow pay           create (default), pay, mixed (70 % create, 20 % pay, 10 % cancel) or several; what is not create
-                       has no floor, and the audit looks at the system afterwards
+  --flow pay           create (default), pay, get (GET /orders/{id}), mixed (70 % create, 20 % pay, 10 % cancel) or
+                       several; what is not create has no floor, and the audit looks at the system afterwards
   --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
   --seconds 10         measured time of a cell
   --warm 3             time before it that is not counted
@@ -113,7 +113,7 @@ function positive(name: string, given: string | undefined, fallback?: number): n
 }
 
 function flowOf(name: string): FlowKind {
-  if (name !== "create" && name !== "pay" && name !== "mixed")
+  if (name !== "create" && name !== "pay" && name !== "mixed" && name !== "get")
     throw new RangeError(`--flow: there is no flow ${name}`);
   return name;
 }

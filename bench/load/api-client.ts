@@ -13,6 +13,8 @@ export interface ApiClient {
   nextToken(): string;
   /** POST with a fresh Idempotency-Key, by the loop's own connection. @throws when the answer is not 202 */
   post(loop: number, path: string, token: string, body: string): Promise<Json>;
+  /** @throws when the answer is not 200 */
+  get(loop: number, path: string, token: string): Promise<Json>;
   /** Asks again and again, by long polls, until `ended` says so. @throws what `ended` throws, and after a minute */
   untilEnded(loop: number, path: string, token: string, ended: (body: Json) => boolean): Promise<void>;
   /** True when the gateway did not wait, so that an end was noticed by asking again at once. */
@@ -51,6 +53,9 @@ export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
           `Content-Length: ${body.length}\r\nIdempotency-Key: ${run}-${requests}\r\n\r\n${body}`,
       );
       return parsed(answer, 202);
+    },
+    async get(loop, path, token) {
+      return parsed(await connectionOf(loop).send(`${headOf("GET", path, token)}\r\n`), 200);
     },
     async untilEnded(loop, path, token, ended) {
       const question = `${headOf("GET", path, token)}Prefer: wait=${WAIT_SECONDS}\r\n\r\n`;

@@ -13,7 +13,7 @@ interface Created {
 
 /**
  * Orders by the public API: each made, paid or cancelled by a POST, then followed by a long poll to its end.
- * `pay` pays orders that `prepare` made before; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
+ * `pay` pays orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
  */
 export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
   const client = createApiClient(target);
@@ -38,13 +38,25 @@ export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
     if (order === undefined) throw new Error("no order is left to be cancelled");
     return cancelOrder(client, loop, order);
   };
+  const get = async (loop: number): Promise<Placed> => {
+    const order = unpaid[Math.floor(Math.random() * unpaid.length)];
+    if (order === undefined) throw new Error("no order is there to be looked at");
+    const { orderId } = await client.get(loop, `/orders/${order.orderId}`, order.token);
+    if (orderId !== order.orderId) throw new Error(`asked for ${order.orderId}, got ${String(orderId)}`);
+    return { orderId: order.orderId };
+  };
   const mixed = (basket: Basket): Promise<Placed> => {
     const dice = Math.random();
     if (dice < CANCELS && cancellable.length + unpaid.length > 0) return cancel(basket.loop);
     if (dice < CANCELS + PAYS && unpaid.length > 0) return pay(basket.loop);
     return place(basket);
   };
-  const flows = { create: place, pay: ({ loop }: Basket) => pay(loop), mixed };
+  const flows = {
+    create: place,
+    pay: ({ loop }: Basket) => pay(loop),
+    get: ({ loop }: Basket) => get(loop),
+    mixed,
+  };
   return {
     place: flows[kind],
     prepare: async (basket) => void (await place(basket)),

@@ -98,11 +98,15 @@ async function measure(flow: Flow, productIds: readonly string[], request: LoadR
 /** Orders to be paid: more than the fastest machine seen could pay in the time. */
 const PAYABLE_PER_SECOND = { alone: 300, together: 1_600 };
 
+/** Orders to be looked at: more than one batch of reads holds. */
+const LOOKED_AT = 1_000;
+
 async function prepare(flow: Flow, productIds: readonly string[], request: LoadRequest): Promise<void> {
   const { cell, warmSeconds, until } = request;
-  if (cell.flow !== "pay" || flow.prepare === undefined || !("seconds" in until)) return;
+  if (flow.prepare === undefined || !("seconds" in until)) return;
   const rate = PAYABLE_PER_SECOND[cell.concurrency < 16 ? "alone" : "together"];
-  let left = Math.ceil(rate * (warmSeconds + until.seconds));
+  const payable = Math.ceil(rate * (warmSeconds + until.seconds));
+  let left = { create: 0, mixed: 0, pay: payable, get: LOOKED_AT }[cell.flow];
   const loop = async (index: number) => {
     while (left > 0) {
       left -= 1;

@@ -2,8 +2,8 @@
 
 export type Variant = "uniform" | "hot";
 
-/** What an operation is: an order made, an order paid, or 70/20/10 of made, paid, cancelled. */
-export type FlowKind = "create" | "pay" | "mixed";
+/** What an operation is: an order made, paid, looked at, or 70/20/10 of made, paid, cancelled. */
+export type FlowKind = "create" | "pay" | "mixed" | "get";
 
 export interface Cell {
   readonly flow: FlowKind;

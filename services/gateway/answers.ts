@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { writeHead } from "./api-response.ts";
 
 /** For every answer: nobody keeps it, nobody takes it for something else, nobody frames it. */
 export const SECURITY_HEADERS = {
@@ -31,6 +32,6 @@ export function send(
     "content-type": contentType,
     "content-length": Buffer.byteLength(answer.body),
   };
-  response.writeHead(answer.status, { ...described, ...SECURITY_HEADERS, ...answer.headers });
+  writeHead(response, answer.status, { ...described, ...SECURITY_HEADERS, ...answer.headers });
   response.end(answer.body);
 }

@@ -2,12 +2,14 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import type { Config } from "../../lib/config.ts";
 import { readPair } from "../../lib/tls.ts";
+import { ApiResponse } from "./api-response.ts";
 import { refuseBroken } from "./broken-requests.ts";
 
 /** The server of the public API: https where TLS_CERT and TLS_KEY are set. @throws ConfigError */
 export function createApiServer(config: Config, receive: RequestListener): Server {
   const { HTTP_HEADERS_TIMEOUT_MS: headersTimeout, HTTP_REQUEST_TIMEOUT_MS: requestTimeout } = config;
   const options = {
+    ServerResponse: ApiResponse,
     headersTimeout,
     requestTimeout,
     // How often Node looks for those who are too slow: its own 30 s would double the time that they have.

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { writeHead } from "./api-response.ts";
 import { asyncApi } from "./contract/asyncapi.ts";
 import { openApi } from "./contract/openapi.ts";
 import { RouteNotFoundError } from "./refusals.ts";
@@ -81,7 +82,7 @@ export async function showDocument(
   const { plain, zipped } = await loading;
   const isZipped = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""));
   const body = isZipped ? zipped : plain;
-  response.writeHead(200, {
+  writeHead(response, 200, {
     "content-type": document.type,
     "content-length": body.length,
     ...(isZipped && { "content-encoding": "gzip" }),

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { OrderMove } from "../../lib/contracts.ts";
 import { SECURITY_HEADERS } from "./answers.ts";
+import { writeHead } from "./api-response.ts";
 import { createRegister, type Stream } from "./stream-register.ts";
 
 /** What a client is to be told: an order's moves from a number on. */
@@ -120,7 +121,7 @@ export function createEventStreams(options: StreamsOptions): EventStreams {
       const stream = { orderId, subject, response, endsAt, known: after };
       register.add(stream);
       response.once("close", () => register.remove(stream));
-      response.writeHead(200, STREAM_HEADERS);
+      writeHead(response, 200, STREAM_HEADERS);
       response.write(`retry: ${RETRY_MS}\n\n`);
       tell(stream, moves);
       if (!drafted) setTimeout(end, UNDRAFTED_MS, stream).unref();

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { Config } from "../../lib/config.ts";
+import { writeHead } from "./api-response.ts";
 import { proxyBy } from "./client-address.ts";
 
 /** What of an answer's head goes by how and from where the request came. */
@@ -51,7 +52,7 @@ export function createTransportHeaders(settings: Config): TransportHeaders {
       const { method, headers } = request;
       if (method !== "OPTIONS" || headers["access-control-request-method"] === undefined) return false;
       if (allowed(request) === undefined) return false;
-      response.writeHead(204, PREFLIGHT_HEADERS);
+      writeHead(response, 204, PREFLIGHT_HEADERS);
       response.end();
       return true;
     },

@@ -3,6 +3,7 @@ import type { CallingOptions, Context } from "moleculer";
 import type { ApiSettingsSchema } from "moleculer-web";
 import type { CallMeta } from "../../lib/define.ts";
 import { send } from "./answers.ts";
+import { ApiResponse } from "./api-response.ts";
 import type { Route } from "./contract/route.ts";
 import { correlationIdOf } from "./correlation.ts";
 import { DOCUMENT_PATHS } from "./documents.ts";
@@ -97,7 +98,7 @@ function beginRequest(options: CallingOptions, request: WebRequest, response: Se
   request.correlationId = id;
   options.requestID = id;
   options.meta = { correlationId: id };
-  response.setHeader("X-Correlation-ID", id);
+  if (response instanceof ApiResponse) response.correlationId = id;
 }
 
 /** A request that is answered before moleculer-web has seen it. */

@@ -20,7 +20,8 @@ export interface StaleDrafts {
 
 /**
  * Ends drafts that nobody will ever finish: old, and without a live saga behind them. Who is away is not overruled:
- * a draft ends only when the saga service says so.
+ * a draft ends only when the saga service says so. A draft that comes behind the walk, minutes after its saga asked for
+ * it, is looked at after a restart only; one whose saga has ended by then is kept out by its tombstone.
  */
 export function createStaleDrafts(
   context: CommandContext,

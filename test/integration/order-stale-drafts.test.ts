@@ -44,10 +44,11 @@ test("an old draft is cancelled when its saga has ended or is not known, and els
     return (await world.call("saga.get", { sagaId })).state === "COMPLETED";
   });
   const live = await saga("LIVE");
-  const [ended, unknown, waiting, young] = [
+  // In the order of their age: the walk goes on from where it was, and what comes behind it is not looked at again.
+  const [waiting, ended, unknown, young] = [
+    await draft(21, live),
     await draft(20, await saga("ENDED")),
     await draft(20),
-    await draft(21, live),
     await draft(1),
   ];
   for (const orderId of [ended, unknown]) {

@@ -1,30 +1,21 @@
-import type { SagaDefinition } from "../../engine/define.ts";
-import { createSagaProtocol, type SagaProtocol } from "../../engine/saga.ts";
+import type { SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
-import { createTccProtocol, type TccProtocol } from "../../engine/tcc.ts";
-import type { TccDefinition } from "../../engine/tcc-define.ts";
+import type { TccProtocol } from "../../engine/tcc.ts";
 import type { TccInstance } from "../../engine/tcc-instance.ts";
-import { cancelOrderSaga } from "../../services/saga/cancel-order.saga.ts";
-import { createOrderSaga } from "../../services/saga/create-order.saga.ts";
-import { payOrderTcc } from "../../services/saga/pay-order.tcc.ts";
 import { Invariants, type Observed } from "./invariants.ts";
 import { type BusEvent, Group, Topic } from "./model-bus.ts";
 import { ModelDatabase } from "./model-database.ts";
 import { SAGA_RULES, Table, TCC_RULES } from "./model-store.ts";
-import {
-  type Mutation,
-  takingAnyReply,
-  withoutDeadline,
-  withoutPivot,
-  withSwappedCompensations,
-} from "./mutations.ts";
+import type { Mutation } from "./mutations.ts";
 import { Network } from "./network.ts";
-import { LEASE_MS, Node, type NodeParts } from "./node.ts";
+import { Node, type NodeParts } from "./node.ts";
 import { Orders } from "./participants/order.ts";
 import { Payments } from "./participants/payment.ts";
 import { Products } from "./participants/product.ts";
 import { ModelProvider } from "./participants/provider.ts";
+import { createProtocols } from "./protocols.ts";
 import { type Process, type Scheduler, Violation } from "./scheduler.ts";
+import type { Simulated } from "./simulated.ts";
 
 export interface Scene {
   readonly nodes: number;
@@ -35,11 +26,11 @@ export interface Scene {
   readonly inactive: ReadonlySet<string>;
 }
 
-const STOCK_REPLY_TIMEOUT_MS = 30_000;
 const HOLD_MARGIN_MS = 60_000;
+const SHUTDOWN_TIMEOUT_MS = 20_000;
 
 /** Everything there is in one schedule: nodes of the saga service over one database, participants, bus, provider. */
-export class World {
+export class World implements Simulated {
   readonly scheduler: Scheduler;
   readonly database: ModelDatabase;
   readonly nodes: Node[] = [];
@@ -54,6 +45,7 @@ export class World {
   private readonly parts: NodeParts;
   private readonly broken: string[] = [];
   private open = 0;
+  private clients: Pick<Simulated, "areDone"> = { areDone: true };
 
   constructor(scheduler: Scheduler, scene: Scene, mutation: Mutation | undefined) {
     this.scheduler = scheduler;
@@ -66,7 +58,7 @@ export class World {
     this.orders = observed.orders;
     this.payments = observed.payments;
     this.invariants = new Invariants(observed, (message) => this.broken.push(message));
-    const { protocol, tccProtocol } = createProtocols(scene, mutation);
+    const { protocol, tccProtocol } = createProtocols(scene.deadlineMs, mutation);
     this.protocol = protocol;
     this.tccProtocol = tccProtocol;
     const onEvents = (events: readonly BusEvent[]) => commands.append(events);
@@ -106,9 +98,23 @@ export class World {
     for (let index = 0; index < scene.nodes; index += 1) this.start(index);
   }
 
-  /** Nothing is owed to anybody any more. */
+  /** Who asks for things here. */
+  serve(clients: Pick<Simulated, "areDone">): void {
+    this.clients = clients;
+  }
+
+  get areDone(): boolean {
+    return this.clients.areDone;
+  }
+
   isAtRest(): boolean {
-    return this.open === 0 && !this.payments.hasWork() && this.topics.every(({ isDrained }) => isDrained);
+    const { network } = this.parts;
+    const isDone = this.open === 0 && network.isQuiet && !this.payments.hasWork();
+    return isDone && this.topics.every(({ isDrained }) => isDrained);
+  }
+
+  atRest(): void {
+    this.invariants.atRest();
   }
 
   check(): void {
@@ -119,7 +125,7 @@ export class World {
 
   /** A node that runs, drawn; undefined when none does. */
   anyNode(site: string): Node | undefined {
-    const running = this.nodes.filter(({ process }) => process.alive);
+    const running = this.nodes.filter(({ process, isLeaving }) => process.alive && !isLeaving);
     return running[this.scheduler.random.at(site).between(0, running.length - 1)];
   }
 
@@ -154,7 +160,16 @@ export class World {
         this.scheduler.post(`${name} starts`, downMs, () => this.start(index));
       },
     };
-    this.nodes[index] = new Node(this.parts, process);
+    const node = new Node(this.parts, process);
+    this.nodes[index] = node;
+    if (!random.at("rolling restarts").chance(0.15)) return;
+    const end = () => {
+      if (process.alive) this.scheduler.crash(process);
+    };
+    const leave = () => node.drain().then(end);
+    const atMs = random.at("rolling restarts").between(50, 3_000);
+    this.scheduler.post(`${name} gets SIGTERM`, atMs, leave, process);
+    this.scheduler.post(`${name} gets SIGKILL`, atMs + SHUTDOWN_TIMEOUT_MS, end);
   }
 
   private subscribe(
@@ -249,29 +264,4 @@ export class World {
     start();
     return () => process;
   }
-}
-
-function createProtocols(scene: Scene, mutation: Mutation | undefined) {
-  const create: SagaDefinition = createOrderSaga(STOCK_REPLY_TIMEOUT_MS);
-  const pay: TccDefinition = { ...payOrderTcc, deadlineMs: scene.deadlineMs };
-  const sagas = [
-    mutation === "compensations swapped" ? withSwappedCompensations(create) : create,
-    cancelOrderSaga,
-  ];
-  const protocol = createSagaProtocol(sagas, LEASE_MS);
-  const tccProtocol = createTccProtocol([mutation === "pivot not first" ? withoutPivot(pay) : pay], {
-    leaseMs: LEASE_MS,
-    callTimeoutMs: 5_000,
-    tryAttemptsMax: 3,
-  });
-  if (mutation === "late replies taken") {
-    return {
-      protocol: { ...protocol, advance: takingAnyReply(protocol) },
-      tccProtocol: { ...tccProtocol, advance: takingAnyReply(tccProtocol) },
-    };
-  }
-  return {
-    protocol,
-    tccProtocol: mutation === "deadline ignored" ? withoutDeadline(tccProtocol) : tccProtocol,
-  };
 }

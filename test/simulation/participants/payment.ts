@@ -21,16 +21,12 @@ import {
   refundable,
   settle,
 } from "../../../services/payment/payment.ts";
-import type {
-  LookupResult,
-  Operation,
-  ProviderRequest,
-  ProviderResult,
-} from "../../../services/payment/psp/port.ts";
+import type { Operation, ProviderRequest, ProviderResult } from "../../../services/payment/psp/port.ts";
 import type { BusEvent } from "../model-bus.ts";
 import type { Process, Scheduler } from "../scheduler.ts";
 import { BarrierTable } from "./barrier.ts";
 import type { ModelProvider } from "./provider.ts";
+import { askProvider } from "./provider-calls.ts";
 
 /**
  * The payment service by its contract: each operation is intent, question and outcome, with the provider, and a
@@ -209,44 +205,12 @@ export class Payments {
     replica: Process,
     then: (result: ProviderResult) => void,
   ): void {
-    const { scheduler } = this;
+    const { provider, guesses } = this.options;
     const request = this.requestOf(attempt);
-    const { operation } = request;
-    const call = (run: () => LookupResult, next: (result: LookupResult) => void) => {
-      let open = true;
-      const answer = (result: LookupResult) => {
-        if (open) next(result);
-        open = false;
-      };
-      const arrive = () => {
-        const result = run();
-        if (scheduler.random.strike("provider-silent", operation)) return;
-        const back = scheduler.latency("provider answers");
-        scheduler.post(`provider: ${operation} ${result.kind}`, back, () => answer(result), replica);
-      };
-      if (!scheduler.random.strike("provider-away", operation)) {
-        scheduler.post(`provider gets ${operation}`, scheduler.latency("provider asked"), arrive);
-      }
-      scheduler.post(
-        "provider timeout",
-        3_000,
-        () => answer({ kind: "unknown", code: "PSP_TIMEOUT" }),
-        replica,
-      );
-    };
-    const perform = () => {
-      const key = this.options.guesses && askedBefore ? `${request.attemptId} again` : request.attemptId;
-      call(
-        () => this.options.provider.perform({ ...request, attemptId: key }),
-        (result) => result.kind !== "absent" && then(result),
-      );
-    };
-    if (!askedBefore || this.options.guesses) perform();
-    else
-      call(
-        () => this.options.provider.lookup(request),
-        (found) => (found.kind === "absent" ? perform() : then(found)),
-      );
+    const desk = { scheduler: this.scheduler, provider, replica };
+    if (guesses && askedBefore)
+      askProvider(desk, { ...request, attemptId: `${request.attemptId} again` }, false, then);
+    else askProvider(desk, request, askedBefore, then);
   }
 
   private settle(attemptId: string, result: ProviderResult): void {
