@@ -78,6 +78,7 @@ export interface PendingEvent {
   readonly message: BusMessage;
 }
 
+// What blocks an aggregate counts for as long as it is not out: a relay that lost its bucket may block it afterwards.
 // Ordered by position: within an aggregate that is the order of its versions, because its row was locked.
 const PENDING = statement(
   "outbox_pending",
@@ -92,7 +93,8 @@ const PENDING = statement(
    left join outbox_blocked b on b.aggregate_id = e.aggregate_id
    where d.status = 'PENDING' and d.position > $1 and d.bucket = any($2)
      and (d.next_attempt_at is null or d.next_attempt_at <= now())
-     and (b.position is null or b.position >= d.position)
+     and (b.position is null or b.position >= d.position or not exists (
+       select from outbox_delivery bd where bd.position = b.position and bd.status <> 'PUBLISHED'))
    order by d.position
    limit $3`,
 );
@@ -165,9 +167,19 @@ const REFUSED = statement(
    returning status, retry_count`,
 );
 
+// Only by events that still wait, and the first of those of an aggregate: a relay that lost its bucket while the broker
+// answered would block for ever what another has published meanwhile.
 const BLOCK = statement(
   "outbox_block",
-  `insert into outbox_blocked (aggregate_id, position) values ($1, $2) on conflict do nothing`,
+  `with pending as (
+     select position from outbox_delivery where position = any($2) and status = 'PENDING' order by position for update
+   )
+   insert into outbox_blocked as b (aggregate_id, position)
+   select t.aggregate_id, t.position from unnest($1::uuid[], $2::bigint[]) as t(aggregate_id, position)
+   where t.position = any(array(select position from pending))
+   on conflict (aggregate_id) do update set position = excluded.position
+   where excluded.position < b.position or not exists (
+     select from outbox_delivery bd where bd.position = b.position and bd.status <> 'PUBLISHED')`,
 );
 
 /** The broker refuses the event: its aggregate waits behind it. Answers true when that was its last try. */
@@ -178,7 +190,7 @@ export async function markRefused(
   attemptsMax: number,
   backoffMs: number,
 ): Promise<boolean> {
-  tx.send(BLOCK, [event.aggregateId, event.position]);
+  tx.send(BLOCK, [[event.aggregateId], [event.position]]);
   const [row] = await tx.query<{ status: string }>(REFUSED, [event.position, reason, attemptsMax, backoffMs]);
   return row?.status === "FAILED";
 }
@@ -211,11 +223,6 @@ export async function lettersOf(tx: Tx, eventId: string): Promise<number> {
   return row?.letters ?? 0;
 }
 
-const BLOCK_ALL = statement(
-  "outbox_block_all",
-  `insert into outbox_blocked (aggregate_id, position) select * from unnest($1::uuid[], $2::bigint[]) on conflict do nothing`,
-);
-
 const POSTPONE = statement(
   "outbox_postpone",
   `update outbox_delivery set error_message = $2, next_attempt_at = now() + $3 * interval '1 millisecond'
@@ -224,6 +231,6 @@ const POSTPONE = statement(
 
 /** Events that cannot be published for now, the first of each aggregate; those behind them wait. Costs no retry. */
 export function postpone(tx: Tx, heads: readonly PendingEvent[], reason: string, delayMs: number): void {
-  tx.send(BLOCK_ALL, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
+  tx.send(BLOCK, [heads.map(({ aggregateId }) => aggregateId), heads.map(({ position }) => position)]);
   tx.send(POSTPONE, [heads.map(({ position }) => position), reason, delayMs]);
 }

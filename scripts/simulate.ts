@@ -1,11 +1,12 @@
 import { parseArgs } from "node:util";
 import { runSchedules, totalLines } from "../test/simulation/campaign.ts";
-import { runSchedule, type ScheduleOptions } from "../test/simulation/schedule.ts";
+import { runSchedule, type ScheduleOptions, WORLDS } from "../test/simulation/schedule.ts";
 import { failureLines, shrink } from "../test/simulation/shrink.ts";
 import { reportFailure, UsageError } from "./exit.ts";
 
 const usage = `usage: npm run simulate -- [--seeds N] [--seed S]         N schedules (20000), from seed S on (1)
-       npm run simulate -- --seed S [--only "fault, …"]  one schedule step by step, with these faults alone`;
+       npm run simulate -- --seed S [--only "fault, …"]  one schedule step by step, with these faults alone
+options: --world orders|messages   sagas and payments of orders (the default), or outbox, relay and inbox`;
 
 /** npm run simulate: exit code 0 nothing broke, 1 a schedule breaks a rule, 2 wrong arguments. */
 try {
@@ -21,10 +22,13 @@ interface Options extends ScheduleOptions {
 }
 
 function readOptions(args: readonly string[]): Options {
-  const { seed, seeds, only } = parse(args);
+  const { seed, seeds, only, world: name = "orders" } = parse(args);
+  const world = WORLDS.find((one) => one === name);
+  if (!world) throw new UsageError(`--world "${name}" is none of ${WORLDS.join(", ")}\n${usage}`);
   const isReplay = seed !== undefined && seeds === undefined;
   if (only !== undefined && !isReplay) throw new UsageError(`--only needs --seed, and no --seeds\n${usage}`);
   return {
+    world,
     seed: wholeNumber("--seed", seed ?? "1"),
     count: isReplay ? undefined : wholeNumber("--seeds", seeds ?? "20000"),
     only: only === undefined ? undefined : new Set(only.split(",").map((id) => id.trim())),
@@ -34,8 +38,8 @@ function readOptions(args: readonly string[]): Options {
 function parse(args: readonly string[]) {
   const type = "string" as const;
   try {
-    return parseArgs({ args: [...args], options: { seed: { type }, seeds: { type }, only: { type } } })
-      .values;
+    const options = { seed: { type }, seeds: { type }, only: { type }, world: { type } };
+    return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     throw new UsageError(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
   }
@@ -64,6 +68,10 @@ async function search(options: Options, count: number): Promise<number> {
   });
   console.log(totalLines(totals).join("\n"));
   if (!failed) console.log("nothing broke");
-  else console.log(failureLines(failed, await shrink({ seed: failed.seed }, failed)).join("\n"));
+  else {
+    const { world } = options;
+    const smallest = await shrink({ seed: failed.seed, world }, failed);
+    console.log(failureLines(failed, smallest, world).join("\n"));
+  }
   return failed ? 1 : 0;
 }

@@ -20,9 +20,9 @@ const RAISE = statement(
   "token_version_raise",
   `with head as (update token_version_head set revision = revision + 1 returning revision)
    insert into token_versions as known (subject, version, revision, actor, reason)
-   select $1, coalesce($2, 1), head.revision, $3, $4 from head
+   select $1, coalesce($2::bigint, 1), head.revision, $3, $4 from head
    on conflict (subject) do update set
-     version = greatest(known.version, coalesce($2, known.version + 1)),
+     version = greatest(known.version, coalesce($2::bigint, known.version + 1)),
      revision = excluded.revision, actor = excluded.actor, reason = excluded.reason, at = now()
    returning subject, version`,
 );

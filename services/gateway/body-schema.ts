@@ -46,12 +46,20 @@ export interface BodyReader<Body> {
   readonly schema: JsonSchema;
 }
 
+const TYPES = ["string", "number", "boolean", "enum", "array", "object"] as const;
+/** An optional field may be left out, and not be null: a refund of null would else be one of everything. */
+const STRICT = {
+  useNewCustomCheckerFunction: true,
+  considerNullAsAValue: true,
+  defaults: Object.fromEntries(TYPES.map((type) => [type, { nullable: false }])),
+};
+
 /**
  * A reader of bodies of that schema (fastest-validator, nothing is converted). `Body` is what the schema says; an
  * example is needed where one that is made up of the parts would not do.
  */
 export function bodyReader<Body>(schema: Record<string, unknown>, example?: Body): BodyReader<Body> {
-  const check = new Validators.Fastest({ useNewCustomCheckerFunction: true }).compile({
+  const check = new Validators.Fastest(STRICT).compile({
     $$strict: true,
     ...schema,
   } as ActionParams);

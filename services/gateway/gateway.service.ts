@@ -15,18 +15,25 @@ import { showDocument } from "./documents.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
 import { protection } from "./protection.mixin.ts";
+import { parseQueryString } from "./query.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
 import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
+interface Alias {
+  readonly method: string;
+  readonly re: RegExp;
+  toString: () => string;
+}
+
 interface State {
   server: Server;
   metrics: Metrics;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
-  readonly aliases: readonly { readonly method: string; readonly re: RegExp; toString: () => string }[];
+  readonly aliases: readonly Alias[];
 }
 
 /** The public API on PORT: who may ask for what, in which form, and how it is answered. No business rule lives here. */
@@ -67,6 +74,8 @@ export const gatewayService = (settings: Config) =>
         this.metrics.httpAnswered(request.$alias?.path ?? "none", answer.status, seconds + nanoseconds / 1e9);
       },
 
+      parseQueryString,
+
       /** Where moleculer-web brings every error of a request. */
       errorHandler(request: WebRequest, response: ServerResponse, error: unknown): void {
         const { correlationId, method } = request;
@@ -84,10 +93,7 @@ export const gatewayService = (settings: Config) =>
 
       /** Where moleculer-web brings what fits no alias. */
       send404(request: WebRequest, response: ServerResponse): void {
-        const path = request.parsedUrl ?? "";
-        const allowed = this.aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
-        const refusal = allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
-        this.errorHandler(request, response, refusal);
+        this.errorHandler(request, response, refusalAt(request.parsedUrl ?? "", this.aliases));
       },
 
       /** From the HTTP server to moleculer-web, which answers by the alias' handler or by one of the two above. */
@@ -129,5 +135,10 @@ export const gatewayService = (settings: Config) =>
       await this.drainRequests();
     },
   });
+
+function refusalAt(path: string, aliases: readonly Alias[]): Error {
+  const allowed = aliases.filter((alias) => alias.re.test(path)).map((alias) => alias.method);
+  return allowed.length > 0 ? new MethodNotAllowedError(allowed) : new RouteNotFoundError();
+}
 
 export default gatewayService(config());

@@ -93,14 +93,12 @@ export async function refundPayment(
 }
 
 interface StockTry {
-  readonly gid?: string;
   readonly orderId: string;
   readonly items: readonly Line[];
   readonly ttlSeconds?: number;
 }
 
 export const stockTryBody = bodyReader<StockTry>({
-  gid: { ...uuid, optional: true },
   orderId: uuid,
   items: {
     type: "array",
@@ -115,10 +113,10 @@ export const stockTryBody = bodyReader<StockTry>({
   ttlSeconds: { type: "number", integer: true, min: 120, max: 86_400, optional: true },
 });
 
-/** POST /products/stock/try: a coordinator of one's own; without a gid the order is the transaction. */
+/** POST /products/stock/try: a coordinator of one's own. The order is the transaction: confirm and cancel name no other. */
 export async function tryStock(request: ApiRequest<StockTry>, call: Call): Promise<Reply> {
   const { body } = request;
-  const params = { ...body, gid: body.gid ?? body.orderId };
+  const params = { ...body, gid: body.orderId };
   return underKey(request, call, { operation: "product.stockTry", params }, async () => ({
     status: 201,
     body: await call("product.stockTry", params),

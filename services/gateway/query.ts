@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { type FieldError, InvalidInputError } from "../../lib/errors.ts";
 import { flag, id, type JsonSchema } from "./contract/json-schema.ts";
 
@@ -8,11 +9,36 @@ export interface QueryReader<Value> {
   readonly schema: JsonSchema;
 }
 
+interface Address {
+  readonly url: string;
+  readonly query: Readonly<Record<string, unknown>>;
+}
+
 export type QueryReaders = Readonly<Record<string, QueryReader<unknown>>>;
 
 export type QueryOf<Readers> = {
   readonly [Name in keyof Readers]?: Readers[Name] extends QueryReader<infer Value> ? Value : never;
 };
+
+/**
+ * In place of moleculer-web's own: the address, and the parameters of its query by name; what comes twice is a list. It is flat: `a[b]=1` is a parameter
+ * named `a[b]`. Nothing is left out, whatever it is called (qs leaves out `hasOwnProperty` and `__proto__`): what nobody
+ * knows is refused, and not passed over.
+ */
+export function parseQueryString({ url: address = "" }: Pick<IncomingMessage, "url">): Address {
+  const at = address.indexOf("?", 1);
+  if (at < 0) return { url: address, query: {} };
+  const query: Record<string, unknown> = Object.create(null);
+  const pairs = new URLSearchParams(address.slice(at + 1));
+  for (const name of new Set(pairs.keys())) {
+    const values = pairs.getAll(name);
+    query[name] = values.length === 1 ? values[0] : values;
+  }
+  return { url: address.slice(0, at), query };
+}
+
+/** Told at once: who sends hundreds of them need not get each back. */
+const PROBLEMS_MAX = 20;
 
 /** Reads a query by its readers. Unknown and repeated parameters are refused. @throws InvalidInputError */
 export function readQuery<const Readers extends QueryReaders>(
@@ -31,7 +57,7 @@ export function readQuery<const Readers extends QueryReaders>(
       problems.push({ field: name.slice(0, 64), message });
     }
   }
-  if (problems.length > 0) throw new InvalidInputError(problems);
+  if (problems.length > 0) throw new InvalidInputError(problems.slice(0, PROBLEMS_MAX));
   return values as QueryOf<Readers>;
 }
 

@@ -44,8 +44,6 @@ export const webSettings: ApiSettingsSchema = {
   logRequestParams: null,
   logResponse: null,
   logRouteRegistration: null,
-  // A query is flat here: a[b]=1 is a parameter named "a[b]", which nobody knows.
-  qsOptions: { depth: 0, parameterLimit: 50 },
   routes: [
     {
       ...common("/api"),
@@ -60,7 +58,7 @@ export const webSettings: ApiSettingsSchema = {
     },
   ],
   // Settings travel to every node of the cluster; these are nobody else's.
-  $secureSettings: ["routes", "rootCallOptions", "qsOptions"],
+  $secureSettings: ["routes", "rootCallOptions"],
 };
 
 // Typed as plain options; moleculer-web also takes a function, called for each request before anything else.

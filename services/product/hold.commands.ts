@@ -1,5 +1,5 @@
 import type { Tx } from "../../lib/database.ts";
-import { RuleViolationError, StateConflictError } from "../../lib/errors.ts";
+import { NotFoundError, RuleViolationError, StateConflictError } from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
@@ -14,7 +14,7 @@ import {
   type ReservedLine,
   sendLines,
 } from "./reservation.store.ts";
-import { allocate, quantities } from "./reservation.ts";
+import { allocate, quantities, type Shortage } from "./reservation.ts";
 import { event, releaseStock } from "./stock.commands.ts";
 
 /** Stock's part in a global transaction: hold past the expiry, then sell, or give back as it was. */
@@ -97,6 +97,11 @@ async function tryHolds(
   }
 }
 
+function refusalOf({ code, ...facts }: Shortage): Error {
+  if (code === "PRODUCT_NOT_FOUND") return new NotFoundError("product", facts.productId);
+  return new RuleViolationError("Not enough stock.", code, facts);
+}
+
 /** For orders that have no reservation yet: all lines or none, held from the start. */
 async function reserveAndHold(
   tx: Tx,
@@ -114,8 +119,7 @@ async function reserveAndHold(
   const products = new Set(baskets.flatMap(({ items }) => items.map(({ productId }) => productId)));
   const { reserved, refused, taken } = allocate(await lockStock(tx, [...products]), baskets);
   for (const { order, shortage } of refused) {
-    const { code, ...facts } = shortage;
-    answers.set(order.request.gid, new RuleViolationError("Not enough stock.", code, facts));
+    answers.set(order.request.gid, refusalOf(shortage));
   }
   await takeStock(tx, taken);
   const ttlOf = (request: HoldRequest) => request.ttlSeconds ?? defaultTtlSeconds;

@@ -125,6 +125,18 @@ export function coordinators(shared: () => Shared): void {
     await expect(paymentsOf(system, orderId)).resolves.toEqual([]);
   });
 
+  test("is told which product there is none of, and that the order is the only transaction of its stock", async () => {
+    const { system } = shared();
+    const [orderId, productId] = [randomUUID(), randomUUID()];
+    const items = [{ productId, quantity: 1 }];
+    const tried = await ask(system, "/products/stock/try", { orderId, items });
+    expect(tried).toMatchObject({ status: 404, body: { code: "PRODUCT_NOT_FOUND" } });
+    expect(tried.body?.detail).toContain(productId);
+    // It could never be confirmed or cancelled: those name the order.
+    const ofItsOwn = await ask(system, "/products/stock/try", { gid: randomUUID(), orderId, items });
+    expect(refusalOf(ofItsOwn)).toEqual({ status: 422, code: "VALIDATION_FAILED" });
+  });
+
   test("authorises and voids; then it may not capture", async () => {
     const { system } = shared();
     const {

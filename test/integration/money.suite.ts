@@ -8,6 +8,7 @@ import { runScript } from "../support/demo-process.ts";
 import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
 import { access } from "./access.suite.ts";
+import { fuzzing } from "./fuzz.suite.ts";
 import { cancellations } from "./money-cancellations.suite.ts";
 import { coordinators } from "./money-coordinators.suite.ts";
 import { wrongRequests } from "./money-input.suite.ts";
@@ -54,6 +55,7 @@ export function money(mode: Mode): void {
   if (mode === "embedded") {
     describe("access", () => access(shared));
     describe("revocation", () => revocation(shared));
+    describe("fuzzed requests", () => fuzzing(shared));
   }
   if (mode === "stack") describe("on NATS", () => strangers(shared));
 

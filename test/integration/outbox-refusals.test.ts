@@ -2,12 +2,18 @@ import { randomUUID } from "node:crypto";
 import { ServiceBroker } from "moleculer";
 import { closeBus } from "../../lib/bus/broker-bus.ts";
 import { type BusMessage, MessageRefusedError } from "../../lib/bus/bus.ts";
-import { withTransaction } from "../../lib/database.ts";
+import { type Tx, withTransaction } from "../../lib/database.ts";
 import { defineService } from "../../lib/define.ts";
 import { readinessOf } from "../../lib/readiness.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
-import { markPublished, releaseRefused } from "../../mixins/outbox.store.ts";
+import {
+  markPublished,
+  markRefused,
+  pendingEvents,
+  postpone,
+  releaseRefused,
+} from "../../mixins/outbox.store.ts";
 import { backlogOf } from "../../mixins/outbox-backlog.store.ts";
 import { run, useServer } from "../support/service-database.ts";
 import { until } from "../support/until.ts";
@@ -143,6 +149,43 @@ test("marking an event published lets its aggregate go on in the same statement"
   expect(world.database.counters.statements).toBe(before + 1);
   await expect(run(world.url, "select * from outbox_blocked")).resolves.toEqual([]);
   await expect(world.deliveries()).resolves.toMatchObject([{ status: "PUBLISHED" }]);
+});
+
+test("who hears of a refusal after another relay has published the event blocks nobody", async () => {
+  const id = randomUUID();
+  await appendOne(id);
+  await appendOne(id);
+  const buckets = Array.from({ length: 16 }, (_, bucket) => bucket);
+  const pending = () => pendingEvents(world.database, 0, buckets, 10);
+  const [first, second] = await pending();
+  if (!first || !second) throw new Error("nothing is pending");
+  const refuse = (tx: Tx) => markRefused(tx, first, "refused", 5, 60_000);
+  const waiting = async () => (await pending()).map(({ position }) => position);
+  // At once: the mark waits for the refusal, and does not see what it blocks.
+  let marking: Promise<void> | undefined;
+  await withTransaction(world.database, async (tx) => {
+    await refuse(tx);
+    marking = markPublished(world.database, [first.position]);
+    await until("the mark waits", async () => {
+      const locks = await run(
+        world.url,
+        "select from pg_locks where locktype = 'transactionid' and not granted",
+      );
+      return locks.length > 0;
+    });
+  });
+  await marking;
+  await expect(waiting()).resolves.toEqual([second.position]);
+  // Afterwards, and by a missing topic.
+  await withTransaction(world.database, refuse);
+  await withTransaction(world.database, async (tx) => postpone(tx, [first], "no topic", 60_000));
+  await expect(waiting()).resolves.toEqual([second.position]);
+  // What is left of it stands in no later refusal's way.
+  await withTransaction(world.database, (tx) => markRefused(tx, second, "refused", 5, 0));
+  await appendOne(id);
+  await expect(waiting()).resolves.toEqual([second.position]);
+  await withTransaction(world.database, refuse);
+  await expect(waiting()).resolves.toEqual([second.position]);
 });
 
 test("a topic that does not exist is an outage of that topic: its events wait, in order and without a retry, others go on", async () => {

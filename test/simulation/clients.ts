@@ -32,13 +32,19 @@ export class Clients {
       const drawMs = () =>
         beginMs + (random.chance(0.7) ? random.between(20, 400) : random.between(1, 8_000));
       const payments = random.chance(0.7) ? random.between(1, 2) : 0;
+      const payingMs: number[] = [];
       for (let nth = 1; nth <= payments; nth += 1) {
+        const atMs = drawMs();
+        payingMs.push(atMs);
         const method = random.chance(0.7) ? "ok" : random.chance(0.5) ? "declined" : "capture_declined";
-        this.ask(drawMs(), (node) => this.pay(node, orderId, nth, method));
+        this.ask(atMs, (node) => this.pay(node, orderId, nth, method));
       }
       const cancellations = random.chance(0.5) ? random.between(1, 2) : 0;
       for (let nth = 1; nth <= cancellations; nth += 1) {
-        this.ask(drawMs(), (node) => this.cancel(node, orderId, nth));
+        // Whoever pays and cancels at once is the most interesting.
+        const [paidMs] = random.chance(0.6) ? payingMs : [];
+        const atMs = paidMs === undefined ? drawMs() : Math.max(0, paidMs + random.between(-40, 40));
+        this.ask(atMs, (node) => this.cancel(node, orderId, nth));
       }
       if (random.chance(0.15)) {
         const action: OperatorAction = random.chance(0.7) ? "retry" : "compensate";

@@ -12,7 +12,7 @@ export interface BusEvent {
 /** What one service has to tell, and the relay that moves it to the topic's log. */
 export class Topic {
   readonly log: BusEvent[] = [];
-  readonly groups: Group[] = [];
+  readonly groups: Group<BusEvent>[] = [];
   private readonly name: string;
   private readonly scheduler: Scheduler;
   private pending: BusEvent[] = [];
@@ -56,27 +56,33 @@ export class Topic {
   }
 }
 
-export interface Handler {
+/** What a group reads. */
+export interface Log<Message> {
+  readonly log: readonly Message[];
+  readonly groups: Group<Message>[];
+}
+
+export interface Handler<Message> {
   /** Who may take a batch now; nobody: later. Undefined where nobody's memory is at stake. */
   readonly member: () => Process | undefined | "nobody";
-  readonly handle: (events: readonly BusEvent[], member: Process | undefined) => Promise<void>;
+  readonly handle: (messages: readonly Message[], member: Process | undefined) => Promise<void>;
 }
 
 const SESSION_TIMEOUT_MS = 3_000;
 const RETRY_MS = 200;
 
 /** A consumer group's way through a topic: one batch at a time, until its member is believed to be dead. */
-export class Group {
+export class Group<Message> {
   private readonly name: string;
-  private readonly topic: Topic;
+  private readonly topic: Log<Message>;
   private readonly scheduler: Scheduler;
-  private readonly handler: Handler;
+  private readonly handler: Handler<Message>;
   private offset = 0;
   /** Counts the assignments: who comes back after a rebalance commits nothing. */
   private generation = 0;
   private isBusy = false;
 
-  constructor(name: string, topic: Topic, scheduler: Scheduler, handler: Handler) {
+  constructor(name: string, topic: Log<Message>, scheduler: Scheduler, handler: Handler<Message>) {
     this.name = name;
     this.topic = topic;
     this.scheduler = scheduler;
@@ -116,12 +122,7 @@ export class Group {
     };
     const failed = () => generation === this.generation && this.again(RETRY_MS);
     const handle = () => this.handler.handle(batch, member).then(done, failed);
-    this.scheduler.post(
-      `${this.name} handles ${batch.map(({ type }) => type).join(", ")}`,
-      0,
-      handle,
-      member,
-    );
+    this.scheduler.post(`${this.name} handles ${batch.length}`, 0, handle, member);
     if (member) {
       const lapse = () => generation === this.generation && this.again(0);
       this.scheduler.post(`${this.name} rebalances`, SESSION_TIMEOUT_MS, () => void lapse());

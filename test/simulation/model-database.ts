@@ -48,6 +48,20 @@ export class ModelDatabase {
   }
 
   async transaction<Result>(owner: Process, work: (tx: ModelTx) => Promise<Result>): Promise<Result> {
+    const tx = this.begin(owner);
+    let result: Result;
+    try {
+      result = await work(tx);
+    } catch (error) {
+      this.rollback(tx);
+      throw error;
+    }
+    await this.commit(tx);
+    for (const hook of tx.hooks) hook();
+    return result;
+  }
+
+  begin(owner: Process): ModelTx {
     const tx: ModelTx = {
       owner,
       state: "open",
@@ -57,25 +71,19 @@ export class ModelDatabase {
       hooks: [],
     };
     this.open.add(tx);
-    let result: Result;
-    try {
-      result = await work(tx);
-    } catch (error) {
-      this.end(tx, "aborted");
-      throw error;
-    }
-    await this.execute(
-      owner,
-      "commit",
-      tx,
-      () => [],
-      () => {
-        for (const write of tx.writes) write();
-        this.end(tx, "committed");
-      },
-    );
-    for (const hook of tx.hooks) hook();
-    return result;
+    return tx;
+  }
+
+  rollback(tx: ModelTx): void {
+    this.end(tx, "aborted");
+  }
+
+  async commit(tx: ModelTx): Promise<void> {
+    const apply = () => {
+      for (const write of tx.writes) write();
+      this.end(tx, "committed");
+    };
+    await this.execute(tx.owner, "commit", tx, () => [], apply);
   }
 
   /**

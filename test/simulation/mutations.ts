@@ -18,7 +18,15 @@ export const MUTATIONS = [
   "refusals forgotten",
 ] as const;
 
-export type Mutation = (typeof MUTATIONS)[number];
+export const MESSAGE_MUTATIONS = [
+  "inbox forgets",
+  "blocks ignored",
+  "blocked by what is out",
+  "predecessors ignored",
+] as const;
+
+export type MessageMutation = (typeof MESSAGE_MUTATIONS)[number];
+export type Mutation = (typeof MUTATIONS)[number] | MessageMutation;
 
 /** The order is asked first, and money last. */
 export function withoutPivot(definition: TccDefinition): TccDefinition {

@@ -51,10 +51,16 @@ function handlersOf({ orders, products, payments, inactive }: Participants): Han
 export class Network {
   private readonly scheduler: Scheduler;
   private readonly handlers: Handlers;
+  /** Requests that have not arrived yet. */
+  private underWay = 0;
 
   constructor(scheduler: Scheduler, participants: Participants) {
     this.scheduler = scheduler;
     this.handlers = handlersOf(participants);
+  }
+
+  get isQuiet(): boolean {
+    return this.underWay === 0;
   }
 
   call(caller: Process, { action, params, timeoutMs }: CallEffect): Promise<Reply> {
@@ -67,18 +73,23 @@ export class Network {
         open = false;
       };
       const arrive = async () => {
+        this.underWay -= 1;
         const reply = await this.perform(action, params);
         if (random.strike("reply-lost", action)) return;
         const label = `${action} ${reply.ok ? "answers" : reply.error.type}`;
         scheduler.post(label, scheduler.latency("replies"), () => answer(reply), caller);
       };
-      const send = () => scheduler.post(action, scheduler.latency("requests"), arrive);
+      const send = (laterMs: number) => {
+        this.underWay += 1;
+        scheduler.post(action, laterMs + scheduler.latency("requests"), arrive);
+      };
       if (random.strike("away", action)) {
         const reply = failed("SERVICE_NOT_FOUND", 404);
         return scheduler.post(`${action} is away`, 0.1, () => answer(reply), caller);
       }
-      if (!random.strike("request-lost", action)) send();
-      if (random.strike("request-twice", action)) send();
+      if (!random.strike("request-lost", action)) send(0);
+      // Whoever stood still has asked as well, and goes on at any time.
+      if (random.strike("request-twice", action)) send(random.at("asked again").next() ** 3 * 30_000);
       const timedOut = () => answer(failed("REQUEST_TIMEOUT", 504));
       scheduler.post(`${action} timed out`, timeoutMs, timedOut, caller);
     });

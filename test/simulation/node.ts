@@ -94,6 +94,7 @@ export class Node {
   readonly process: Process;
   readonly sagas: Coordinator<SagaInstance>;
   readonly transactions: Coordinator<TccInstance>;
+  isLeaving = false;
   private readonly parts: NodeParts;
 
   constructor(parts: NodeParts, process: Process) {
@@ -120,8 +121,9 @@ export class Node {
     });
   }
 
-  /** SIGTERM: what is in hand is finished, then it is gone. */
+  /** SIGTERM: nothing new is taken on, what is in hand is finished. */
   async drain(): Promise<void> {
+    this.isLeaving = true;
     await Promise.all([this.sagas.engine.drain(), this.transactions.engine.drain()]);
   }
 }

@@ -1,11 +1,19 @@
 import { Clients } from "./clients.ts";
 import { Choices, type Rates, type Struck } from "./faults.ts";
+import { MessageWorld } from "./messages/world.ts";
 import type { Mutation } from "./mutations.ts";
 import { Scheduler, Violation } from "./scheduler.ts";
+import type { Simulated } from "./simulated.ts";
+import { inVirtualTime } from "./virtual-time.ts";
 import { type Scene, World } from "./world.ts";
+
+export const WORLDS = ["orders", "messages"] as const;
+export type WorldName = (typeof WORLDS)[number];
 
 export interface ScheduleOptions {
   readonly seed: number;
+  /** Orders, their sagas and payments (the default), or outbox, relay and inbox. */
+  readonly world?: WorldName;
   readonly mutation?: Mutation;
   /** Of a replay that has shrunk: only these faults strike. */
   readonly only?: ReadonlySet<string>;
@@ -41,6 +49,9 @@ const RATES_MAX: Rates = {
   away: 0.2,
   "provider-silent": 0.3,
   "provider-away": 0.2,
+  "bus-away": 0.3,
+  "bus-unheard": 0.3,
+  "bus-refuses": 0.1,
 };
 
 /** Longest that the system may need once the faults have healed. */
@@ -51,50 +62,47 @@ export async function runSchedule(options: ScheduleOptions): Promise<ScheduleRes
   const { seed, only } = options;
   const scheduler = new Scheduler((now) => new Choices({ seed, only }, now), options.trace);
   const healsAtMs = drawFaults(scheduler.random);
-  const real = globalThis.setImmediate;
-  // The batcher waits for the end of a tick: here a step of the schedule as any other.
-  globalThis.setImmediate = ((run: () => void) =>
-    scheduler.post("batch", 0, run, scheduler.current)) as unknown as typeof setImmediate;
-  let restMs = 0;
-  let violation: string | undefined;
-  try {
-    const world = new World(scheduler, drawScene(scheduler.random), options.mutation);
-    const clients = new Clients(world);
-    await scheduler.run(
-      () => isOver(world, clients, healsAtMs),
-      () => world.check(),
-    );
-    if (!clients.areDone || !world.isAtRest())
-      throw new Violation(`it has stopped: ${world.unended().join(", ")}`);
-    world.invariants.atRest();
-    world.check();
-    restMs = Math.max(0, scheduler.nowMs - healsAtMs);
-  } catch (error) {
-    if (!(error instanceof Violation)) throw error;
-    violation = error.message;
-  } finally {
-    globalThis.setImmediate = real;
-  }
-  const { steps, fingerprint, trace } = scheduler;
+  const violation = await inVirtualTime(scheduler, async () => {
+    try {
+      await runToRest(scheduler, create(options, scheduler, healsAtMs), healsAtMs);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      return error.message;
+    }
+  });
+  const { steps, fingerprint, trace, nowMs } = scheduler;
+  const restMs = Math.max(0, nowMs - healsAtMs);
   return { seed, violation, faults: scheduler.random.struck, steps, restMs, fingerprint, trace };
 }
 
-function isOver(world: World, clients: Clients, healsAtMs: number): boolean {
-  if (clients.areDone && world.isAtRest()) return true;
-  if (world.scheduler.nowMs > healsAtMs + REST_MS) {
+function create({ world, mutation }: ScheduleOptions, scheduler: Scheduler, healsAtMs: number): Simulated {
+  if (world === "messages") return new MessageWorld(scheduler, healsAtMs, mutation);
+  const orders = new World(scheduler, drawScene(scheduler.random), mutation);
+  orders.serve(new Clients(orders));
+  return orders;
+}
+
+async function runToRest(scheduler: Scheduler, world: Simulated, healsAtMs: number): Promise<void> {
+  const isOver = () => {
+    if (world.areDone && world.isAtRest()) return true;
+    if (scheduler.nowMs <= healsAtMs + REST_MS) return false;
     throw new Violation(`no rest ${REST_MS / 1_000} s after the faults: ${world.unended().join(", ")}`);
-  }
-  return false;
+  };
+  await scheduler.run(isOver, () => world.check());
+  if (!isOver()) throw new Violation(`it has stopped: ${world.unended().join(", ")}`);
+  world.atRest();
+  world.check();
 }
 
 /** Some kinds of faults in one schedule, others in the next: rare combinations come up so. */
 function drawFaults(choices: Choices): number {
-  const random = choices.at("faults");
   const rates: Record<string, number> = {};
   for (const [kind, rate] of Object.entries(RATES_MAX)) {
-    if (random.chance(0.35)) rates[kind] = rate * random.next() ** 2;
+    const random = choices.at(`rate of ${kind}`);
+    if (random.chance(0.35)) rates[kind] = rate * random.next();
   }
-  const healsAtMs = random.between(100, 20_000);
+  const healsAtMs = choices.at("heals").between(100, 20_000);
   choices.arm(rates, healsAtMs);
   return healsAtMs;
 }

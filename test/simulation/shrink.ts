@@ -1,4 +1,4 @@
-import { runSchedule, type ScheduleOptions, type ScheduleResult } from "./schedule.ts";
+import { runSchedule, type ScheduleOptions, type ScheduleResult, type WorldName } from "./schedule.ts";
 
 /** Runs that are spent on making one failure small. */
 const RUNS_MAX = 300;
@@ -28,18 +28,19 @@ export async function shrink(options: ScheduleOptions, failed: ScheduleResult): 
 }
 
 /** The command that runs this schedule again, with these faults and no others. */
-export function replayCommand({ seed, faults }: ScheduleResult): string {
-  return `npm run simulate -- --seed ${seed} --only "${faults.map(({ id }) => id).join(", ") || "none"}"`;
+export function replayCommand({ seed, faults }: ScheduleResult, world: WorldName = "orders"): string {
+  const where = world === "orders" ? "" : `--world ${world} `;
+  return `npm run simulate -- ${where}--seed ${seed} --only "${faults.map(({ id }) => id).join(", ") || "none"}"`;
 }
 
 /** What a person needs to see of a failure. */
-export function failureLines(failed: ScheduleResult, smallest: ScheduleResult): string[] {
+export function failureLines(failed: ScheduleResult, smallest: ScheduleResult, world?: WorldName): string[] {
   const { seed, violation, faults } = smallest;
   return [
     `seed ${seed}: ${violation}`,
     ...(failed.violation === violation ? [] : [`with all its faults: ${failed.violation}`]),
     `${faults.length} of its ${failed.faults.length} faults are enough:`,
     ...faults.map(({ id, atMs }) => `  ${atMs.toFixed(1).padStart(9)} ms  ${id}`),
-    `replay: ${replayCommand(smallest)}`,
+    `replay: ${replayCommand(smallest, world)}`,
   ];
 }

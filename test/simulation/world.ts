@@ -25,6 +25,7 @@ import { Payments } from "./participants/payment.ts";
 import { Products } from "./participants/product.ts";
 import { ModelProvider } from "./participants/provider.ts";
 import { type Process, type Scheduler, Violation } from "./scheduler.ts";
+import type { Simulated } from "./simulated.ts";
 
 export interface Scene {
   readonly nodes: number;
@@ -37,9 +38,10 @@ export interface Scene {
 
 const STOCK_REPLY_TIMEOUT_MS = 30_000;
 const HOLD_MARGIN_MS = 60_000;
+const SHUTDOWN_TIMEOUT_MS = 20_000;
 
 /** Everything there is in one schedule: nodes of the saga service over one database, participants, bus, provider. */
-export class World {
+export class World implements Simulated {
   readonly scheduler: Scheduler;
   readonly database: ModelDatabase;
   readonly nodes: Node[] = [];
@@ -54,6 +56,7 @@ export class World {
   private readonly parts: NodeParts;
   private readonly broken: string[] = [];
   private open = 0;
+  private clients: Pick<Simulated, "areDone"> = { areDone: true };
 
   constructor(scheduler: Scheduler, scene: Scene, mutation: Mutation | undefined) {
     this.scheduler = scheduler;
@@ -106,9 +109,23 @@ export class World {
     for (let index = 0; index < scene.nodes; index += 1) this.start(index);
   }
 
-  /** Nothing is owed to anybody any more. */
+  /** Who asks for things here. */
+  serve(clients: Pick<Simulated, "areDone">): void {
+    this.clients = clients;
+  }
+
+  get areDone(): boolean {
+    return this.clients.areDone;
+  }
+
   isAtRest(): boolean {
-    return this.open === 0 && !this.payments.hasWork() && this.topics.every(({ isDrained }) => isDrained);
+    const { network } = this.parts;
+    const isDone = this.open === 0 && network.isQuiet && !this.payments.hasWork();
+    return isDone && this.topics.every(({ isDrained }) => isDrained);
+  }
+
+  atRest(): void {
+    this.invariants.atRest();
   }
 
   check(): void {
@@ -119,7 +136,7 @@ export class World {
 
   /** A node that runs, drawn; undefined when none does. */
   anyNode(site: string): Node | undefined {
-    const running = this.nodes.filter(({ process }) => process.alive);
+    const running = this.nodes.filter(({ process, isLeaving }) => process.alive && !isLeaving);
     return running[this.scheduler.random.at(site).between(0, running.length - 1)];
   }
 
@@ -154,7 +171,16 @@ export class World {
         this.scheduler.post(`${name} starts`, downMs, () => this.start(index));
       },
     };
-    this.nodes[index] = new Node(this.parts, process);
+    const node = new Node(this.parts, process);
+    this.nodes[index] = node;
+    if (!random.at("rolling restarts").chance(0.15)) return;
+    const end = () => {
+      if (process.alive) this.scheduler.crash(process);
+    };
+    const leave = () => node.drain().then(end);
+    const atMs = random.at("rolling restarts").between(50, 3_000);
+    this.scheduler.post(`${name} gets SIGTERM`, atMs, leave, process);
+    this.scheduler.post(`${name} gets SIGKILL`, atMs + SHUTDOWN_TIMEOUT_MS, end);
   }
 
   private subscribe(

@@ -33,10 +33,11 @@ export interface ApiRequest {
   readonly authorization?: string | null;
   /** Idempotency-Key; a list sends the header that often. */
   readonly key?: string | readonly string[];
-  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** On top of the usual ones, or, where undefined, without them. */
+  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: unknown;
   /** In place of the body as JSON. */
-  readonly raw?: string;
+  readonly raw?: string | Buffer;
   readonly timeoutMs?: number;
   /** Of a stream of events only the head is waited for. */
   readonly endless?: boolean;

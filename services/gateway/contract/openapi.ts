@@ -151,13 +151,16 @@ function pathsOf(problemsOf: (route: Route) => Record<string, JsonSchema>): Open
   );
 }
 
+/** Plain, or quoted as the draft standard of the header writes it. */
+const KEY_PATTERN = String.raw`^(?:[\x21\x23-\x7e][\x21-\x7e]{0,254}|"(?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255}")$`;
+
 const key = (required: boolean) => ({
   name: "Idempotency-Key",
   in: "header",
   required,
   description:
     "1 to 255 visible ASCII characters, new for each thing that is wanted, the same for its repetition.",
-  schema: { type: "string", pattern: "^[\\x21-\\x7e]{1,255}$" },
+  schema: { type: "string", pattern: KEY_PATTERN },
   example: "6f4e1a52-9d0c-4b7e-8f46-3a6c1b1e9d10",
 });
 
