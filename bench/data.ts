@@ -72,7 +72,7 @@ export async function prepareFloor(system: System): Promise<FloorTarget> {
   const url = system.urlOf(FLOOR_DATABASE);
   await inDatabase(url, async (client) => {
     await client.query("create schema bench; set search_path = bench");
-    for (const service of ["customer", "product", "order"]) {
+    for (const service of ["common", "customer", "product", "order"]) {
       for (const text of migrationsOf(service)) await client.query(text);
     }
     await client.query(INSERT_CUSTOMERS, [customerIds]);
