@@ -26,6 +26,7 @@ What to run:
   --concurrency 1,16   orders in flight, one cell each (default 1,16,64,256)
   --flow pay           create (default), pay, get (GET /orders/{id}), mixed (70 % create, 20 % pay, 10 % cancel) or
                        several; what is not create has no floor, and the audit looks at the system afterwards
+  --follow             POST, then a GET that waits: shows what 202 takes (default: the POST waits)
   --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
   --seconds 10         measured time of a cell
   --warm 3             time before it that is not counted
@@ -50,6 +51,7 @@ const OPTIONS = {
   stack: { type: "boolean" },
   concurrency: { type: "string" },
   flow: { type: "string" },
+  follow: { type: "boolean" },
   variants: { type: "string" },
   seconds: { type: "string" },
   warm: { type: "string" },
@@ -89,7 +91,12 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     study,
     cells: flows.flatMap((flow) =>
       variants.flatMap((variant) =>
-        (concurrency ?? defaults.concurrency).map((one) => ({ flow, variant, concurrency: one })),
+        (concurrency ?? defaults.concurrency).map((one) => ({
+          flow,
+          variant,
+          concurrency: one,
+          ...(values.follow && { follow: true }),
+        })),
       ),
     ),
     seconds: positive("seconds", values.seconds, defaults.seconds),

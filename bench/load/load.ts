@@ -32,7 +32,7 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   if (target === undefined) throw new Error("nothing was opened");
   const flow =
     target.kind === "api"
-      ? createApiFlow(target, request.cell.flow)
+      ? createApiFlow(target, request.cell.flow, request.cell.follow)
       : createFloorFlow(target, request.cell.concurrency);
   try {
     return await measure(flow, target.productIds, request);

@@ -10,6 +10,8 @@ export interface Cell {
   readonly variant: Variant;
   /** Orders in flight, in a closed loop: the next one begins when one has ended. */
   readonly concurrency: number;
+  /** Followed by a GET after the 202; otherwise the POST prefers to wait for the end. */
+  readonly follow?: boolean;
 }
 
 /** Orders through the public API. */
