@@ -198,7 +198,11 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
-  DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
+  DOCS: choice(
+    ["true", "false", "internal"],
+    "true",
+    "Where the gateway shows /docs, /openapi.json and /asyncapi.json: on PORT, nowhere, or on INTERNAL_PORT.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   PERSONAL_DATA_KEYS: secret(
