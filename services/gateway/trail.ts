@@ -15,7 +15,7 @@ export const TRAIL_QUERY = {
   ...PAGE,
 };
 
-/** Of each service that is looked at, the entry before which the next page begins; none: the end of its trail. */
+/** Of each service that is looked at, the entry before which the next page begins. */
 type Positions = ReadonlyMap<DatabaseName, number | undefined>;
 
 /** GET /ops/audit: newest first. Between services the order is that of their databases' clocks. */
@@ -37,8 +37,10 @@ export async function listTrails(
   const merged = newestFirst(trails);
   const items = merged.slice(0, limit);
   if (merged.length <= limit) return ok({ items });
-  const reached = new Map([...begun, ...items.map((entry) => [entry.service, entry.sequence] as const)]);
-  return ok({ items, nextCursor: cursorOf(reached) });
+  // Of a trail that this page shows nothing of, what comes meanwhile must not stand on the next one.
+  const ends = services.map((name, index) => [name, (trails[index]?.[0]?.sequence ?? -1) + 1] as const);
+  const shown = items.map((entry) => [entry.service, entry.sequence] as const);
+  return ok({ items, nextCursor: cursorOf(new Map([...ends, ...shown])) });
 }
 
 /** Merges lists that are in order each; theirs stands, also where a clock was set back. */

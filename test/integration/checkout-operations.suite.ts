@@ -222,19 +222,27 @@ export function operations(shared: () => Shared): void {
     // What it began with was counted too.
     expect(about.items.map(({ detail }) => detail.delta)).toEqual([3, 2, 1, 1]);
     const name = ({ service, sequence }: TrailEntry) => `${service} ${sequence}`;
-    const all = await get<Page<TrailEntry>>(system, "/ops/audit?limit=9");
-    expect(new Set(all.items.map(({ service }) => service))).toEqual(new Set(["product", "customer"]));
-    expect(all.items[0]).toMatchObject({ service: "customer", action: "tokens.revoke" });
+    // The first page is of one service alone; what others write meanwhile is on none of the next ones.
     const seen: string[] = [];
-    for (let cursor = ""; seen.length < 9; ) {
-      const page = await get<Page<TrailEntry>>(system, `/ops/audit?limit=3${cursor && `&cursor=${cursor}`}`);
+    for (let cursor = ""; seen.length < 5; ) {
+      const page = await get<Page<TrailEntry>>(system, `/ops/audit?limit=1${cursor && `&cursor=${cursor}`}`);
       seen.push(...page.items.map(name));
       cursor = page.nextCursor ?? "";
+      expect(await adjust(1)).toMatchObject({ status: 200 });
+      await revoke(system);
     }
-    expect(seen).toEqual(all.items.map(name));
+    const after = (await get<Page<TrailEntry>>(system, "/ops/audit?limit=100")).items.map(name);
+    expect(after.slice(after.indexOf(seen[0] ?? "")).slice(0, 5)).toEqual(seen);
+    expect(new Set(seen.map((one) => one.split(" ")[0])).size).toBeGreaterThan(1);
     const [first] = about.items;
-    const by = await get<Page<TrailEntry>>(system, `/ops/audit?actor=${first?.actor}&action=product`);
-    expect(by.items.slice(0, 3)).toEqual(about.items);
+    const by = await get<Page<TrailEntry>>(
+      system,
+      `/ops/audit?actor=${first?.actor}&action=product&limit=50`,
+    );
+    expect(by.items.map(name)).toEqual(expect.arrayContaining(about.items.map(name)));
+    expect(by.items.every(({ actor, action }) => actor === first?.actor && /^product\./.test(action))).toBe(
+      true,
+    );
     const cursor = Buffer.from("1.2").toString("base64url");
     expect(refusalOf(await system.api(`/ops/audit?cursor=${cursor}`, { as: "operator" }))).toEqual({
       status: 422,
