@@ -72,7 +72,10 @@ export async function getTransaction(request: ApiRequest, call: Call): Promise<R
 export const moveOrder =
   (action: "order.ship" | "order.complete") => async (request: ApiRequest, call: Call) => {
     const params = { orderId: idIn(request, "orderId", "order") };
-    return underKey(request, call, { operation: action, params }, async () => ok(await call(action, params)));
+    const actor = request.principal.subject;
+    return underKey(request, call, { operation: action, params }, async () =>
+      ok(await call(action, { ...params, actor })),
+    );
   };
 
 export async function getPayment(request: ApiRequest, call: Call): Promise<Reply> {

@@ -37,7 +37,7 @@ const NAMED: Readonly<Record<string, JsonSchema>> = {
   Payment: views.payment,
   Product: views.product,
   DeadLetter: operatorViews.deadLetter,
-  OperatorAction: operatorViews.operatorAction,
+  AuditEntry: operatorViews.trailEntry,
   Reason: views.reason,
   ShippingAddress: views.shippingAddress,
 };
