@@ -13,7 +13,7 @@ interface Created {
 
 /**
  * Orders by the public API: each made, paid or cancelled by a POST, then followed by a long poll to its end.
- * `pay` pays orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
+ * `pay` and `cancel` use up orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
  */
 export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
   const client = createApiClient(target);
@@ -54,6 +54,7 @@ export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
   const flows = {
     create: place,
     pay: ({ loop }: Basket) => pay(loop),
+    cancel: ({ loop }: Basket) => cancel(loop),
     get: ({ loop }: Basket) => get(loop),
     mixed,
   };
