@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
-import type { Cell, FlowKind, Variant } from "./load/protocol.ts";
+import { type Cell, FLOWS, type FlowKind, type Variant } from "./load/protocol.ts";
 
 export interface BenchOptions {
   readonly system: "start" | "stack";
-  readonly study: "cells" | "flat" | "profile" | "statements";
+  readonly study: "cells" | "costs" | "flat" | "profile" | "statements";
   readonly cells: readonly Cell[];
   readonly seconds: number;
   readonly warmSeconds: number;
@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly keep: boolean;
   readonly patienceMs: number;
   readonly jsonFile?: string;
+  /** Writes what --costs has found as the budget that later runs are held against. */
+  readonly accept: boolean;
 }
 
 export const USAGE = `node bench/bench.ts [options]      (npm run bench -- [options])
@@ -39,6 +41,7 @@ What to run:
   --keep               keeps the data folder, with the system's log
 
 Other studies:
+  --costs              statements, rows, log and memory an order, against bench/cost-budget.json; --accept writes that
   --flat               does an order cost the same after many? [--orders 100000]
   --profile            CPU profile of the services at each --concurrency (default 1,64)
   --statements         what PostgreSQL spends per statement (pg_stat_statements), same default`;
@@ -63,6 +66,8 @@ const OPTIONS = {
   quick: { type: "boolean" },
   json: { type: "string" },
   keep: { type: "boolean" },
+  costs: { type: "boolean" },
+  accept: { type: "boolean" },
   flat: { type: "boolean" },
   profile: { type: "boolean" },
   statements: { type: "boolean" },
@@ -73,13 +78,15 @@ const OPTIONS = {
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({ args: [...args], options: OPTIONS, allowNegative: true });
   if (values.help) return undefined;
-  const study = values.flat
-    ? "flat"
-    : values.profile
-      ? "profile"
-      : values.statements
-        ? "statements"
-        : "cells";
+  const study = values.costs
+    ? "costs"
+    : values.flat
+      ? "flat"
+      : values.profile
+        ? "profile"
+        : values.statements
+          ? "statements"
+          : "cells";
   const defaults = values.quick ? QUICK : study === "cells" ? DEFAULTS : STUDY;
   const concurrency = values.concurrency?.split(",").map((one) => positive("concurrency", one));
   const flows = (values.flow ?? "create").split(",").map(flowOf);
@@ -109,6 +116,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     keep: values.keep ?? false,
     patienceMs: 1_000 * Number(values.patience ?? 0),
     jsonFile: values.json,
+    accept: values.accept ?? false,
   };
 }
 
@@ -120,9 +128,9 @@ function positive(name: string, given: string | undefined, fallback?: number): n
 }
 
 function flowOf(name: string): FlowKind {
-  if (name !== "create" && name !== "pay" && name !== "mixed" && name !== "get")
-    throw new RangeError(`--flow: there is no flow ${name}`);
-  return name;
+  const flow = FLOWS.find((one) => one === name);
+  if (flow === undefined) throw new RangeError(`--flow: there is no flow ${name}`);
+  return flow;
 }
 
 function variantOf(name: string): Variant {

@@ -14,7 +14,7 @@ interface Created {
 /**
  * Orders by the public API: each made, paid or cancelled by a POST that prefers to wait for its end; with
  * `follow` by a POST and a GET that waits.
- * `pay` pays orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
+ * `pay` and `cancel` use up orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
  */
 export function createApiFlow(target: ApiTarget, kind: FlowKind, follow = false): Flow {
   const client = createApiClient(target);
@@ -55,6 +55,7 @@ export function createApiFlow(target: ApiTarget, kind: FlowKind, follow = false)
   const flows = {
     create: place,
     pay: ({ loop }: Basket) => pay(loop),
+    cancel: ({ loop }: Basket) => cancel(loop),
     get: ({ loop }: Basket) => get(loop),
     mixed,
   };
