@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../lib/config.ts";
@@ -34,11 +34,11 @@ test("a fault strikes at its passage, and once", async () => {
   await passPoint("here");
 });
 
-test("the log names each point once", async () => {
+test("the log tells each passage of each point", async () => {
   const log = join(folder, "points");
   armFaults([], { log });
   for (const point of ["a", "b", "a"]) await passPoint(point);
-  expect(readFileSync(log, "utf8")).toBe("a\nb\n");
+  expect(readFileSync(log, "utf8")).toBe("a\nb\na@2\n");
 });
 
 test("before its gate is open, a point neither counts nor strikes nor is noted", async () => {
@@ -49,7 +49,7 @@ test("before its gate is open, a point neither counts nor strikes nor is noted",
   writeFileSync(gate, "");
   await passPoint("here");
   await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
-  expect(readFileSync(log, "utf8")).toBe("here\n");
+  expect(readFileSync(log, "utf8")).toBe("here\nhere@2\n");
 });
 
 test("faults in the gate count in place of the setting's, as long as it is open", async () => {
@@ -62,6 +62,20 @@ test("faults in the gate count in place of the setting's, as long as it is open"
   rmSync(gate);
   await passPoint("there");
   writeFileSync(gate, "");
+  await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+});
+
+test("a gate that was closed and opened again counts anew, also when nothing was passed meanwhile", async () => {
+  const gate = join(folder, "again");
+  armFaults(parseFaults("here=throw@2") ?? [], { gate });
+  for (let opening = 0; opening < 3; opening += 1) {
+    writeFileSync(`${gate}.new`, "");
+    renameSync(`${gate}.new`, gate);
+    await passPoint("here");
+    rmSync(gate);
+  }
+  writeFileSync(gate, "");
+  await passPoint("here");
   await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
 });
 
