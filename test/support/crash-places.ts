@@ -15,7 +15,7 @@ export interface Place {
 export interface Outcome {
   /** False: the flow came to its end without passing the point. */
   readonly met: boolean;
-  /** From the death to the flow's end. */
+  /** From the death until all is at rest. */
   readonly recoveredMs: number;
   readonly problems: readonly string[];
 }
@@ -78,24 +78,21 @@ export async function runPlace(nodes: Nodes, { flow, at, mode }: Place): Promise
     diedAt = performance.now();
   });
   nodes.arm(killAt(at));
-  const acting = FLOWS[flow].act(nodes, begun);
+  const resting = FLOWS[flow].act(nodes, begun).then(() => atRest(nodes));
   // Until the system runs again its failure is nobody's; then it is ours.
-  acting.catch(() => undefined);
+  resting.catch(() => undefined);
   const problems: string[] = [];
-  let endedAt = 0;
   try {
-    await Promise.race([death, acting]);
+    await Promise.race([death, resting]);
     // Whoever goes on in the other mode is there already, and has to manage alone.
     if (diedAt !== undefined && mode === "restart") await nodes.fill(count);
-    await acting;
-    endedAt = performance.now();
-    nodes.disarm();
-    await atRest(nodes);
+    await resting;
   } catch (error) {
     const { orderId } = begun;
     const log = orderId === "" ? [] : nodes.logged(orderId).slice(-20);
     problems.push([`${flow}, ${mode}, killed at ${at}: ${error}`, ...log].join("\n"));
   }
   nodes.disarm();
+  const endedAt = performance.now();
   return { met: diedAt !== undefined, recoveredMs: Math.round(endedAt - (diedAt ?? endedAt)), problems };
 }
