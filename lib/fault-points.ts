@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { appendFileSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, readFileSync, statSync, unlinkSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
 /**
@@ -33,6 +33,9 @@ export class FaultInjectedError extends Error {
 export const faults = { armed: false };
 
 const FAULT = /^([\w.-]+)=(?:(kill|throw)|pause:(\d{1,6}))(?:@([1-9]\d{0,8}))?$/;
+const ONE = /[\w.-]+=(?:kill|throw|pause:[0-9]{1,6})(?:@[1-9][0-9]{0,8})?/.source;
+/** What parseFaults reads, or nothing: for schemas. */
+export const FAULTS_PATTERN = new RegExp(`^(?:${ONE}(?:, ?${ONE})*)?$`);
 
 /** Reads `point=kill@2,point=pause:500,point=throw`; undefined when any part of it cannot be read. */
 export function parseFaults(text: string): readonly Fault[] | undefined {
@@ -71,6 +74,11 @@ export function armFaults(wanted: readonly Fault[], given: FaultFiles = {}): voi
   faults.armed = wanted.length > 0 || given.log !== undefined || given.gate !== undefined;
 }
 
+/** The same while the process runs: log and gate stay as they were given at its start. */
+export function armFaultsNow(wanted: readonly Fault[]): void {
+  armFaults(wanted, files);
+}
+
 const work = new AsyncLocalStorage<string>();
 
 /**
@@ -107,12 +115,25 @@ export async function passPoint(name: string): Promise<void> {
   const fault = wanted.find((one) => one.point === point && one.passage === passage);
   if (fault === undefined) return;
   if (fault.action.kind === "kill") {
-    if (aimed !== "" && files.gate !== undefined) rmSync(files.gate);
+    if (aimed !== "" && files.gate !== undefined && !took(files.gate)) return;
     process.kill(process.pid, "SIGKILL");
   }
   if (fault.action.kind === "throw") throw new FaultInjectedError(point);
   if (fault.action.kind === "pause") await wait(fault.action.ms);
 }
+
+/** Of several processes at that point at once one takes the gate away and dies; the others are spared. */
+function took(gate: string): boolean {
+  try {
+    unlinkSync(gate);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+const isMissing = (error: unknown) => Reflect.get(Object(error), "code") === "ENOENT";
 
 /** What is written in the gate; undefined while it is missing. Another file than before counts from the beginning. */
 function readGate(file: string): string | undefined {
@@ -125,7 +146,7 @@ function readGate(file: string): string | undefined {
     return readFileSync(file, "utf8").trim();
   } catch (error) {
     // Whoever was killed by what it said has taken it away between the two.
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -204,6 +204,10 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  FAULT_INJECTION: flag(
+    false,
+    "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",
+  ),
   DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),

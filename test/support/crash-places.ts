@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { FLOWS } from "./flows.ts";
 import { atRest, killAt } from "./mortal-system.ts";
 import type { Nodes } from "./nodes.ts";
@@ -90,7 +91,7 @@ export async function runPlace(nodes: Nodes, { flow, at, mode }: Place): Promise
   } catch (error) {
     const { orderId } = begun;
     const log = orderId === "" ? [] : nodes.logged(orderId).slice(-20);
-    problems.push([`${flow}, ${mode}, killed at ${at}: ${error}`, ...log].join("\n"));
+    problems.push([`${flow}, ${mode}, killed at ${at}: ${inspect(error)}`, ...log].join("\n"));
   }
   nodes.disarm();
   const endedAt = performance.now();

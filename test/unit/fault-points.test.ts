@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -77,6 +79,28 @@ test("a gate that was closed and opened again counts anew, also when nothing was
   writeFileSync(gate, "");
   await passPoint("here");
   await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+});
+
+test("of two processes that are at a killing point at once one dies", async () => {
+  const gate = join(folder, "shared");
+  const script = `
+    import { armFaults, passPoint } from ${JSON.stringify(join(__dirname, "..", "..", "lib", "fault-points.ts"))};
+    armFaults([], { gate: ${JSON.stringify(gate)} });
+    process.stdout.write("ready\\n");
+    process.stdin.once("data", async () => {
+      for (let passage = 0; passage < 200; passage += 1) await passPoint("here");
+      process.exit(0);
+    });`;
+  const both = [1, 2].map(() =>
+    spawn("node", ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] }),
+  );
+  await Promise.all(both.map(({ stdout }) => once(stdout, "data")));
+  writeFileSync(`${gate}.new`, "here=kill@100");
+  renameSync(`${gate}.new`, gate);
+  const ends = both.map((child) => once(child, "close"));
+  for (const { stdin } of both) stdin.write("go\\n");
+  const signals = (await Promise.all(ends)).map(([, signal]) => signal);
+  expect(signals.filter((signal) => signal === "SIGKILL")).toHaveLength(1);
 });
 
 test("a name with spaces is armed and logged with dashes", async () => {

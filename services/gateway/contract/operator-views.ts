@@ -5,6 +5,7 @@ import type {
   RedriveAnswer,
   TransactionView,
 } from "../../../lib/contracts.ts";
+import { SERVICE_NAMES, type ServiceName } from "../../../lib/settings.ts";
 import { about, count, flag, id, like, list, object, oneOf, only, text, time } from "./json-schema.ts";
 import { reason, transactionFields } from "./views.ts";
 
@@ -52,6 +53,11 @@ export const revocation = object<{ subject: string; version: number }>({
   subject: text,
   version: about("The least version that is let in.", like(1, count)),
 });
+
+export const armedFaults = object<{ faults: string; service?: ServiceName }>(
+  { faults: like("call.order.tryPay.before-send=throw", text) },
+  { service: oneOf(SERVICE_NAMES) },
+);
 
 export const operatorAction = object<OperatorActionView>({
   actionId: id,
