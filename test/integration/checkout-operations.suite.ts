@@ -162,7 +162,8 @@ export function operations(shared: () => Shared): void {
 
   test("has a step of paying fail once, in demo mode: it is done again", async () => {
     const { system } = shared();
-    const { orderId } = await created(system, [{ productId: (await newProduct(system, 1)).productId, quantity: 1 }]);
+    const { productId } = await newProduct(system, 1);
+    const { orderId } = await created(system, [{ productId, quantity: 1 }]);
     const armed = { faults: "call.order.tryPay.before-send=throw", service: "saga" };
     expect(refusalOf(await system.api("/ops/faults", { as: "staff", body: armed })).status).toBe(403);
     expect(await post(system, "/ops/faults", armed)).toMatchObject({ status: 200, body: armed });
