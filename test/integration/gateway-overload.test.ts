@@ -83,6 +83,9 @@ describe("what has been accepted and waits for its end", () => {
   test("is answered as accepted where its end cannot be seen", async () => {
     gateway.participants.reset();
     gateway.participants.reply("saga.get", () => Promise.reject(new Error("the saga service is away")));
-    expect(await gateway.post("/api/orders", { headers: WAIT })).toMatchObject({ status: 202, body: ACCEPTED });
+    expect(await gateway.post("/api/orders", { headers: WAIT })).toMatchObject({
+      status: 202,
+      body: ACCEPTED,
+    });
   });
 });

@@ -5,7 +5,7 @@ import type {
   TrailEntry,
   TransactionView,
 } from "../../../lib/contracts.ts";
-import { DATABASE_NAMES } from "../../../lib/settings.ts";
+import { DATABASE_NAMES, SERVICE_NAMES, type ServiceName } from "../../../lib/settings.ts";
 import { about, count, flag, id, like, list, object, oneOf, only, text, time } from "./json-schema.ts";
 import { reason, transactionFields } from "./views.ts";
 
@@ -69,4 +69,9 @@ export const trailEntry = object<TrailEntry>(
     hash: about("Covers the entry and the hash before it.", text),
   },
   { correlationId: text },
+);
+
+export const armedFaults = object<{ faults: string; service?: ServiceName }>(
+  { faults: like("call.order.tryPay.before-send=throw", text) },
+  { service: oneOf(SERVICE_NAMES) },
 );
