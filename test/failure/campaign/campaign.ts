@@ -4,8 +4,8 @@ import { answerViolations, auditViolations, effectViolations, readViolations } f
 import { type Cluster, startCluster } from "./cluster.ts";
 import { Customers } from "./customers.ts";
 import { History, isAccepted } from "./history.ts";
-import { carryOut, type Struck } from "./nemesis.ts";
-import { recovered, takeOvers } from "./recovery.ts";
+import { carryOutDeaths, carryOutStorm, type Struck } from "./nemesis.ts";
+import { NotRecoveredError, recovered, type TakeOver, takeOvers } from "./recovery.ts";
 import { type FaultKind, type Plan, plan } from "./schedule.ts";
 
 export interface CampaignOptions {
@@ -14,6 +14,8 @@ export interface CampaignOptions {
   readonly minutes: number;
   readonly storiesPerSecond: number;
   readonly progress: (line: string) => void;
+  /** Told of each fault. */
+  readonly tell: (line: string) => void;
   /** Leaves data and logs where they are, whatever came of it. */
   readonly keep?: boolean;
   /** Settings of all processes, on top of the usual ones. */
@@ -22,7 +24,7 @@ export interface CampaignOptions {
 
 /** By the clock of performance.now(). */
 export interface Span {
-  readonly name: "calm" | "kills" | "storm";
+  readonly name: "calm" | "deaths" | "storm";
   readonly from: number;
   readonly to: number;
 }
@@ -32,7 +34,7 @@ export interface CampaignResult {
   readonly struck: readonly Struck[];
   readonly history: History;
   readonly spans: readonly Span[];
-  readonly takeOversMs: readonly number[];
+  readonly takeOvers: readonly TakeOver[];
   readonly recoveriesMs: readonly number[];
   /** Processes that ended by themselves, and are none the worse for it once they run again. */
   readonly surprises: readonly string[];
@@ -54,6 +56,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const { progress, env } = options;
   progress("starting two processes of each service, PostgreSQL, NATS and Kafka");
   const cluster = await startCluster({ env, progress });
+  const interrupted = () => void cluster.stop(false).finally(() => process.exit(1));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, interrupted);
   let result: CampaignResult | undefined;
   let unclean: readonly string[] = [];
   try {
@@ -68,7 +72,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 }
 
 async function campaign(cluster: Cluster, options: CampaignOptions): Promise<CampaignResult> {
-  const { seed, minutes, storiesPerSecond, progress } = options;
+  const { seed, minutes, storiesPerSecond, progress, tell } = options;
   const without = new Set<FaultKind>(cluster.disk === undefined ? ["disk-full"] : []);
   const planned = plan(seed, minutes, without);
   const history = new History();
@@ -85,23 +89,24 @@ async function campaign(cluster: Cluster, options: CampaignOptions): Promise<Cam
         `round ${index + 1} of ${planned.rounds.length}: ${round.name}, ${round.faults.length} faults`,
       );
       const from = performance.now();
-      const done = await carryOut(cluster, round, () => undefined);
+      const isStorm = round.name === "storm";
+      const done = isStorm
+        ? await carryOutStorm(cluster, round, tell)
+        : await carryOutDeaths(cluster, round, tell, RECOVERY_MS_MAX);
       spans.push({ name: round.name, from, to: performance.now() });
       struck.push(...done);
-      if (round.name === "kills")
-        deaths.push(...done.filter(({ fault }) => fault.kind === "kill").map(({ at }) => at));
-      const recovery = await recovered(cluster, RECOVERY_MS_MAX).catch((error: Error) => error);
-      if (recovery instanceof Error) {
-        violations.push(recovery.message);
-        break;
-      }
-      recoveriesMs.push(recovery);
-      progress(`recovered ${recovery} ms after the last fault`);
+      if (!isStorm) deaths.push(...done.map(({ at }) => at));
+      else recoveriesMs.push(await recovered(cluster, RECOVERY_MS_MAX));
+      if (isStorm) progress(`recovered ${recoveriesMs.at(-1)} ms after the last fault`);
     }
     progress("no more faults: waiting for the last answers");
     await customers.end(RECOVERY_MS_MAX);
     await askAgain(customers, history);
-    await recovered(cluster, RECOVERY_MS_MAX).catch((error: Error) => violations.push(error.message));
+    await recovered(cluster, RECOVERY_MS_MAX);
+  } catch (error) {
+    // What has not come to rest is looked at all the same.
+    if (!(error instanceof NotRecoveredError)) throw error;
+    violations.push(error.message);
   } finally {
     customers.close();
   }
@@ -113,7 +118,7 @@ async function campaign(cluster: Cluster, options: CampaignOptions): Promise<Cam
     struck,
     history,
     spans,
-    takeOversMs: await takeOvers(cluster, deaths),
+    takeOvers: await takeOvers(cluster, deaths),
     recoveriesMs,
     surprises: [...cluster.members.values()].flatMap((member) => member.surprises),
     violations,

@@ -52,23 +52,25 @@ export async function startCluster({ env = {}, progress }: ClusterOptions): Prom
   const dataDir = mkdtempSync(join(tmpdir(), "holdfast-chaos-"));
   const logDir = join(dataDir, "logs");
   mkdirSync(logDir);
-  const undo: (() => Promise<unknown> | unknown)[] = [];
-  const undoAll = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+  const undo: Undo[] = [];
+  const undoAll = async (keep: boolean) => {
+    for (const step of undo.splice(0).reverse()) await step(keep);
   };
   try {
     return await start({ dataDir, logDir, env, progress, undo, undoAll });
   } catch (error) {
-    await undoAll();
+    await undoAll(true);
     throw error;
   }
 }
 
+type Undo = (keep: boolean) => Promise<unknown> | unknown;
+
 interface Start extends ClusterOptions {
   readonly dataDir: string;
   readonly logDir: string;
-  readonly undo: (() => Promise<unknown> | unknown)[];
-  readonly undoAll: () => Promise<void>;
+  readonly undo: Undo[];
+  readonly undoAll: (keep: boolean) => Promise<void>;
 }
 
 async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): Promise<Cluster> {
@@ -155,7 +157,7 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
       await Promise.all(reach);
     },
     async stop(keep) {
-      await undoAll();
+      await undoAll(keep);
       if (!keep) rmSync(dataDir, { recursive: true, force: true });
       return unclean;
     },

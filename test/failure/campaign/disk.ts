@@ -1,11 +1,12 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, statfsSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statfsSync } from "node:fs";
 
 /** A disk of PostgreSQL's own, in memory, so that it can be full without harm to anything else. */
 export interface SmallDisk {
   /** From now on nothing more goes on it; answers how to make room again. */
   fill(): () => void;
-  unmount(): void;
+  /** @param keep a copy of what is on it, where it was */
+  unmount(keep: boolean): void;
 }
 
 /** What is not written takes no memory. */
@@ -27,8 +28,13 @@ export function mountSmallDisk(folder: string): SmallDisk | undefined {
       resize(Math.ceil(((blocks - bfree) * bsize) / bytesPerMb));
       return () => resize(usualMb);
     },
-    unmount: () => {
+    unmount(keep) {
+      const copy = `${folder}.kept`;
+      if (keep) spawnSync("cp", ["-a", folder, copy]);
       spawnSync("umount", ["-l", folder]);
+      if (!keep) return;
+      rmSync(folder, { recursive: true, force: true });
+      renameSync(copy, folder);
     },
   };
 }

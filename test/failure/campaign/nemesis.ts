@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
-import { STRIKES } from "./faults.ts";
+import { type Last, STRIKES } from "./faults.ts";
+import { recovered } from "./recovery.ts";
 import type { FaultKind, PlannedFault, Round } from "./schedule.ts";
 
 /** A fault that was brought about, or could not be. */
@@ -23,33 +24,52 @@ const ONE_AT_A_TIME: ReadonlySet<FaultKind> = new Set([
 ]);
 const undoneMsMax = 180_000;
 
-/** Carries out a round as planned; resolves when all of its faults are undone. */
-export async function carryOut(
+type Tell = (line: string) => void;
+
+async function strike(cluster: Cluster, fault: PlannedFault, last: Last, tell: Tell): Promise<Struck> {
+  const at = new Date();
+  tell(`${fault.kind} ${fault.target}`.trimEnd());
+  try {
+    await STRIKES[fault.kind](cluster, fault, last);
+    return { fault, at };
+  } catch (error) {
+    return { fault, at, missed: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** One after the other, each when what the one before has interrupted is done. @throws Error it is not, in time */
+export async function carryOutDeaths(
   cluster: Cluster,
   round: Round,
-  tell: (line: string) => void,
+  tell: Tell,
+  doneMsMax: number,
 ): Promise<Struck[]> {
+  const struck: Struck[] = [];
+  for (const fault of round.faults) {
+    await wait(fault.atMs);
+    struck.push(await strike(cluster, fault, () => Promise.resolve(), tell));
+    await recovered(cluster, doneMsMax);
+    for (const member of cluster.members.values()) await member.ready(doneMsMax);
+  }
+  return struck;
+}
+
+/** All faults as planned, one upon the other; resolves when all of them are undone. */
+export async function carryOutStorm(cluster: Cluster, round: Round, tell: Tell): Promise<Struck[]> {
   const over = new AbortController();
-  const last = (ms: number) => wait(ms, undefined, { signal: over.signal }).catch(() => undefined);
+  const last: Last = (ms) => wait(ms, undefined, { signal: over.signal }).catch(() => undefined);
   const startedAt = performance.now();
   const strikes: Promise<Struck>[] = [];
   let servers: Promise<unknown> = Promise.resolve();
-  const strike = async (fault: PlannedFault): Promise<Struck> => {
-    const at = new Date();
-    if (over.signal.aborted) return { fault, at, missed: "the round was over" };
-    tell(`${fault.kind} ${fault.target}`.trimEnd());
-    try {
-      await STRIKES[fault.kind](cluster, fault, last);
-      return { fault, at };
-    } catch (error) {
-      return { fault, at, missed: error instanceof Error ? error.message : String(error) };
-    }
-  };
+  const strikeUnlessOver = (fault: PlannedFault): Promise<Struck> =>
+    over.signal.aborted
+      ? Promise.resolve({ fault, at: new Date(), missed: "the round was over" })
+      : strike(cluster, fault, last, tell);
   for (const fault of round.faults) {
     await wait(Math.max(0, startedAt + fault.atMs - performance.now()));
-    if (!ONE_AT_A_TIME.has(fault.kind)) strikes.push(strike(fault));
+    if (!ONE_AT_A_TIME.has(fault.kind)) strikes.push(strikeUnlessOver(fault));
     else {
-      const inTurn = servers.then(() => strike(fault));
+      const inTurn = servers.then(() => strikeUnlessOver(fault));
       servers = inTurn;
       strikes.push(inTurn);
     }

@@ -29,7 +29,15 @@ async function openSince({ sql }: Cluster, before: Date): Promise<number> {
   return (saga?.count ?? 0) + (refunds?.count ?? 0) + events;
 }
 
-/** Waits until all that was begun before now has ended; answers how long that took. @throws Error it does not */
+export class NotRecoveredError extends Error {
+  constructor(left: number, timeoutMs: number, cause: unknown) {
+    super(`${left} sagas, transactions, refunds or events have not ended ${timeoutMs} ms after the faults`, {
+      cause,
+    });
+  }
+}
+
+/** Waits until all that was begun before now has ended; answers how long that took. @throws NotRecoveredError */
 export async function recovered(cluster: Cluster, timeoutMs: number): Promise<number> {
   const healedAt = performance.now();
   const before = new Date();
@@ -44,14 +52,15 @@ export async function recovered(cluster: Cluster, timeoutMs: number): Promise<nu
     },
     { timeoutMs },
   ).catch((cause: unknown) => {
-    throw new Error(
-      `${last} sagas, transactions, refunds or events have not ended ${timeoutMs} ms after the faults`,
-      {
-        cause,
-      },
-    );
+    throw new NotRecoveredError(last, timeoutMs, cause);
   });
   return Math.round(performance.now() - healedAt);
+}
+
+export interface TakeOver {
+  readonly ms: number;
+  /** What took longest. */
+  readonly what: string;
 }
 
 /**
@@ -59,17 +68,19 @@ export async function recovered(cluster: Cluster, timeoutMs: number): Promise<nu
  * replica or by the one that was started anew. Deaths that met nothing in hand tell nothing.
  * @param deaths of processes, while nothing else was wrong
  */
-export async function takeOvers({ sql }: Cluster, deaths: readonly Date[]): Promise<number[]> {
-  const rows = await sql<{ ms: number }>(
+export async function takeOvers({ sql }: Cluster, deaths: readonly Date[]): Promise<TakeOver[]> {
+  return sql<TakeOver>(
     "saga",
-    `select max(extract(epoch from ended.at - death.at) * 1000)::float8 as ms
+    `select distinct on (death.at) round(extract(epoch from ended.at - death.at) * 1000)::float8 as ms, what
      from unnest($1::timestamptz[]) as death(at)
-     join (select created_at, updated_at as at from saga_instances where wake_at is null
+     join (select created_at, updated_at as at, format('%s %s', saga_type, id) as what
+           from saga_instances where wake_at is null
            union all
-           select created_at, updated_at from tcc_transactions where wake_at is null) ended
+           select created_at, updated_at, format('%s %s', tcc_type, id) from tcc_transactions
+           -- Waiting for this provider takes seconds by itself.
+           where wake_at is null and input ->> 'paymentMethod' <> 'sim_timeout_after_effect') ended
        on ended.created_at < death.at and ended.at >= death.at
-     group by death.at`,
+     order by death.at, ms desc`,
     [deaths],
   );
-  return rows.map(({ ms }) => Math.round(ms));
 }

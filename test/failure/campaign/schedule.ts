@@ -31,7 +31,7 @@ export const FAULT_KINDS = [
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
 export interface PlannedFault {
-  /** From the beginning of its round. */
+  /** In a storm: from its beginning. Among deaths: after all that the one before had interrupted was done. */
   readonly atMs: number;
   readonly kind: FaultKind;
   /** A process, a database, a line or a topic; empty where there is but one. */
@@ -40,8 +40,9 @@ export interface PlannedFault {
 }
 
 export interface Round {
-  /** In "kills" only processes suffer, so that what is measured is the take-over and nothing else. */
-  readonly name: "kills" | "storm";
+  /** "deaths": one process after the other is killed, so that take-overs can be measured. "storm": all at once. */
+  readonly name: "deaths" | "storm";
+  /** Of deaths: about so long. */
   readonly lastsMs: number;
   readonly faults: readonly PlannedFault[];
 }
@@ -113,8 +114,10 @@ const lines: Track = {
   },
 };
 
-const ROUND_MS = { kills: 20_000, storm: 40_000 } as const;
-const SHORTEST_ROUND_MS = 5_000;
+const ROUND_MS = { deaths: 20_000, storm: 40_000 } as const;
+/** A death, and the work that it has interrupted. */
+const DEATH_MS = 5_000;
+const SHORTEST_ROUND_MS = DEATH_MS;
 const MS_PER_MINUTE = 60_000;
 
 export interface Plan {
@@ -130,17 +133,29 @@ export function plan(seed: number, minutes: number, without: ReadonlySet<FaultKi
   const rounds: Round[] = [];
   let leftMs = minutes * MS_PER_MINUTE;
   for (let turn = 0; leftMs >= SHORTEST_ROUND_MS; turn += 1) {
-    const name = turn % 2 === 0 ? "kills" : "storm";
+    const name = turn % 2 === 0 ? "deaths" : "storm";
     const lastsMs = Math.min(ROUND_MS[name], leftMs);
-    const tracks = name === "kills" ? [processes] : [processes, servers, sessions, lines];
-    const faults = tracks.flatMap((track) => faultsOf(track, lastsMs, random));
+    const faults = name === "deaths" ? deathsOf(lastsMs, random) : stormOf(lastsMs, random);
     // Drawn and then left out: what remains is the same as with them.
-    const kept = faults.filter(({ kind }) => !without.has(kind)).sort((one, other) => one.atMs - other.atMs);
-    rounds.push({ name, lastsMs, faults: kept });
+    rounds.push({ name, lastsMs, faults: faults.filter(({ kind }) => !without.has(kind)) });
     leftMs -= lastsMs;
   }
   const fingerprint = createHash("sha256").update(JSON.stringify(rounds)).digest("hex").slice(0, 12);
   return { seed, rounds, fingerprint };
+}
+
+function deathsOf(roundMs: number, random: Random): PlannedFault[] {
+  return Array.from({ length: Math.round(roundMs / DEATH_MS) }, () => ({
+    atMs: random.between(500, 2_000),
+    kind: "kill",
+    target: targetOf("kill", random),
+    lastsMs: 0,
+  }));
+}
+
+function stormOf(roundMs: number, random: Random): PlannedFault[] {
+  const faults = [processes, servers, sessions, lines].flatMap((track) => faultsOf(track, roundMs, random));
+  return faults.sort((one, other) => one.atMs - other.atMs);
 }
 
 function faultsOf({ gapMs, kinds }: Track, roundMs: number, random: Random): PlannedFault[] {
