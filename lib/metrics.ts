@@ -59,7 +59,7 @@ export class Metrics {
     }
     const metric =
       type === "counter" ? metrics.register({ type, ...common }) : metrics.register({ type, ...common });
-    // A counter that exists only after its first event hides that event from rate().
+    // See begin().
     if (labels.length === 0) metric?.set(0);
   }
 
@@ -227,6 +227,11 @@ export class Metrics {
       for (const result of results)
         if (result.status === "rejected")
           this.#broker.logger.warn({ err: result.reason }, "a metrics collector failed");
+  }
+
+  /** Begins counters at 0: one that exists only after its first event hides that event from rate(). */
+  begin(name: MetricName, series: readonly Labels[]): void {
+    for (const labels of series) this.add(name, 0, labels);
   }
 
   add(name: MetricName, count: number, labels?: Labels): void {

@@ -5,9 +5,9 @@ import { config } from "../lib/config.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { drainFirst } from "../lib/drain.ts";
-import { type DomainEvent, type EventType, isEventType } from "../lib/events.ts";
+import { type DomainEvent, EVENTS, type EventType, isEventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
-import { metricsOf } from "../lib/metrics.ts";
+import { type Metrics, metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { type ConsumerOptions, consume, type ReceivedEvent, redrive } from "./inbox-consumer.ts";
 
@@ -116,6 +116,7 @@ export const inbox = (options: InboxOptions) =>
         if (state !== "running") throw new Error(`the consumer group is ${state}`);
       });
       const metrics = metricsOf(this.broker);
+      beginCounters(metrics, options);
       metrics.collect(async () => {
         metrics.consumerLag(options.group, await bus.lag(options.group, options.topics));
       });
@@ -125,6 +126,18 @@ export const inbox = (options: InboxOptions) =>
       await this.subscription?.stop();
     },
   });
+
+const RESULTS = ["processed", "duplicate", "dead_letter"] as const;
+
+function beginCounters(metrics: Metrics, { topics, types }: InboxOptions): void {
+  const known = types.map((type) => ({ topic: EVENTS[type].topic, type }));
+  const unreadable = topics.map((topic) => ({ topic, type: "unreadable" }));
+  metrics.begin("oms_events_received_total", [...known, ...unreadable]);
+  metrics.begin("oms_events_processed_total", [
+    ...known.flatMap((labels) => RESULTS.map((result) => ({ ...labels, result }))),
+    ...unreadable.map((labels) => ({ ...labels, result: "dead_letter" })),
+  ]);
+}
 
 function countByType(received: readonly ReceivedEvent[]): ReadonlyMap<string, readonly [string, number]> {
   const counts = new Map<string, readonly [string, number]>();

@@ -24,7 +24,7 @@ export const eventFlow: Dashboard = {
       unit: "short",
       stat: true,
       queries: {
-        letters: 'sum(increase(oms_events_processed_total{result="dead_letter"}[1d])) or vector(0)',
+        letters: 'sum(increase(oms_events_processed_total{result="dead_letter"}[1d]))',
       },
     },
     {
