@@ -65,10 +65,9 @@ describeOnStack("the stack under Prometheus", () => {
 
   beforeAll(async () => {
     const env = {
-      PSP_TIMEOUT_MS: "300",
-      TCC_CALL_TIMEOUT_MS: "1000",
-      REQUEST_TIMEOUT_MS: "1000",
-      SHED_IN_FLIGHT: "30",
+      PSP_TIMEOUT_MS: "1000",
+      REQUEST_TIMEOUT_MS: "3000",
+      SHED_IN_FLIGHT: "60",
     };
     system = await startSystem({ mode: "stack", env });
     watched = await watch(system);
@@ -138,7 +137,7 @@ describeOnStack("the stack under Prometheus", () => {
     const asking = until(
       "the errors are told",
       async () => {
-        const gets = Array.from({ length: 60 }, () => system.api(`/orders/${orderId}`));
+        const gets = Array.from({ length: 90 }, () => system.api(`/orders/${orderId}`));
         const posts = Array.from({ length: 10 }, () => place(system, lines));
         await Promise.all([...gets, ...posts]);
         return (await watched.query('ALERTS{alertname="HttpErrorsHigh",alertstate="firing"}')).length > 0;
