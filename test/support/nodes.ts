@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -66,12 +75,13 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
 
   const launch = async (): Promise<Node> => {
     launched += 1;
+    const name = `node-${launched}`;
     const [port, internalPort] = [await freePort(), await freePort()];
     const child = spawn(nodeProgram(), [join(__dirname, "warm-node.ts")], {
       env: {
         ...prepared.env,
         ...env,
-        NODE_ID: `node-${launched}`,
+        NODE_ID: name,
         PORT: String(port),
         INTERNAL_PORT: String(internalPort),
         // Compiled once for all of them: half of what a start costs.
@@ -85,6 +95,12 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
     });
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
     const node = { process: child, api: `http://127.0.0.1:${port}/api`, warm: told(child, "warm"), ended };
+    child.once("exit", (code, signal) =>
+      appendFileSync(
+        logFile,
+        `${JSON.stringify({ ended: name, pid: child.pid, code, signal, at: new Date() })}\n`,
+      ),
+    );
     void ended.then(() => started.splice(started.indexOf(node) >>> 0, 1));
     return node;
   };
