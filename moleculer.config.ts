@@ -11,12 +11,14 @@ import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 import { natsOptions } from "./lib/nats-options.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
+import { roundRobinAmong, SilentNodes, silentNodes } from "./lib/silent-nodes.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
  * (`moleculer-runner -c moleculer.config.ts --mask '**\/*.service.ts' services`).
  */
 export function brokerOptions(settings: Config): BrokerOptions {
+  const silent = new SilentNodes();
   const options: BrokerOptions = {
     namespace: settings.NAMESPACE,
     nodeID: settings.NODE_ID ?? null,
@@ -29,7 +31,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     heartbeatInterval: 2,
     heartbeatTimeout: 8,
     tracking: { enabled: true, shutdownTimeout: settings.SHUTDOWN_TIMEOUT_MS },
-    registry: { preferLocal: true, stopDelay: 500 },
+    registry: { preferLocal: true, stopDelay: 500, strategy: roundRobinAmong(silent) },
     validator: true,
     metrics: { enabled: true, collectProcessMetrics: false },
     tracing: false,
@@ -43,6 +45,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
       internalServer(settings),
       callers(),
       faultInjection(settings),
+      silentNodes(silent),
       ...packetSeal(settings),
     ],
   };

@@ -9,7 +9,6 @@ import type {
   IdempotencyClaim,
   IdempotentAnswer,
   OperationDone,
-  OperatorActionView,
   OrderBill,
   OrderMove,
   OrderStatus,
@@ -28,6 +27,8 @@ import type {
   SagaView,
   SetCustomerStatusParams,
   StoredCustomer,
+  TrailEntry,
+  TrailFilter,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
@@ -63,8 +64,16 @@ type Redrives = {
   [Name in `${DatabaseName}.redriveEvent`]: { params: { position: number }; result: { done: true } };
 };
 
+/** What each service's audit trail holds, newest first. */
+type Trails = {
+  [Name in `${DatabaseName}.trail`]: {
+    params: TrailFilter;
+    result: { items: readonly Omit<TrailEntry, "service">[] };
+  };
+};
+
 /** Every action that crosses a service border, with what it takes and gives. */
-export interface Actions extends Redrives {
+export interface Actions extends Redrives, Trails {
   "order.draft": {
     params: {
       orderId: string;
@@ -167,8 +176,14 @@ export interface Actions extends Redrives {
     params: { orderId: string; sagaId: string; reason: Reason; actor: string };
     result: { orderId: string; before: OrderStatus; items: readonly Line[] };
   };
-  "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
-  "order.complete": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.ship": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.complete": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
   /** TCC of stock. Without a reservation, `stockTry` makes one of `items`; with one it holds it. */
   "product.stockTry": {
     params: { gid: string; orderId: string; items?: readonly Line[]; ttlSeconds?: number };
@@ -227,10 +242,6 @@ export interface Actions extends Redrives {
   "saga.forceCancel": { params: Operation; result: IdempotentAnswer<OperationDone> };
   "saga.list": { params: InstanceQuery; result: Page<SagaView> };
   "saga.transactions": { params: InstanceQuery; result: Page<TransactionView> };
-  "saga.deeds": {
-    params: { actor?: string; action?: string; targetId?: string; limit?: number; cursor?: string };
-    result: Page<OperatorActionView>;
-  };
   "saga.deadLetters": {
     params: {
       status?: DeadLetterView["status"];

@@ -87,6 +87,7 @@ export const SETTINGS = {
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
   KAFKA_PORT: port(9_092, "Port of the Kafka broker that npm run stack starts."),
+  PROMETHEUS_PORT: port(9_090, "Port of the Prometheus that npm run observe starts."),
   REQUEST_TIMEOUT_MS: integer(5_000, 100, 600_000, "A call between services fails after this time."),
   SHUTDOWN_TIMEOUT_MS: integer(20_000, 100, 600_000, "Longest wait for work in hand at SIGTERM."),
   BATCH_SIZE_MAX: integer(256, 1, 5_000, "Most items that share one transaction."),
@@ -208,7 +209,11 @@ export const SETTINGS = {
     false,
     "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",
   ),
-  DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
+  DOCS: choice(
+    ["true", "false", "internal"],
+    "true",
+    "Where the gateway shows /docs, /openapi.json and /asyncapi.json: on PORT, nowhere, or on INTERNAL_PORT.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   PERSONAL_DATA_KEYS: secret(

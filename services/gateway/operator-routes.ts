@@ -5,12 +5,10 @@ import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
 import { armFaults, faultsBody } from "./faults.ts";
 import {
-  DEED_QUERY,
   getOperatedSaga,
   getOperatedTransaction,
   LETTER_QUERY,
   listDeadLetters,
-  listDeeds,
   listSagas,
   listTransactions,
   operate,
@@ -21,6 +19,7 @@ import {
   TRANSACTION_QUERY,
 } from "./operations.ts";
 import { revocationBody, revokeTokens } from "./tokens.ts";
+import { listTrails, TRAIL_QUERY } from "./trail.ts";
 
 const looking = { tag: "operations", method: "GET", roles: ["operator"], status: 200 } as const;
 const doing = { ...looking, method: "POST", key: "optional" } as const;
@@ -165,12 +164,13 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: redriveDeadLetters,
   }),
   route({
-    ...listing(views.operatorAction),
-    id: "listOperatorActions",
-    summary: "List what operators did, newest first",
+    ...listing(views.trailEntry),
+    id: "listAuditTrail",
+    summary: "List who did what to what, newest first",
+    more: "The audit trails of all services: what operators and staff did, and what was refused. It takes all of them to answer, or the one in `service`.",
     path: "/ops/audit",
-    action: "saga.deeds",
-    query: DEED_QUERY,
-    handle: listDeeds,
+    action: "saga.trail",
+    query: TRAIL_QUERY,
+    handle: listTrails,
   }),
 ];

@@ -118,6 +118,7 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
     api: "",
     internal: "",
     pids: {},
+    processes: {},
     tokens: prepared.tokens,
     products: DEMO_PRODUCTS,
     databases: prepared.databases,
