@@ -7,6 +7,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { Agent } from "node:http";
@@ -18,7 +19,7 @@ import { type DemoFile, writeDemoFile } from "../../scripts/demo/demo-file.ts";
 import { prepareDemo } from "../../scripts/demo/prepare.ts";
 import { freePort } from "../../scripts/parts/ports.ts";
 import { startPostgres } from "../../scripts/parts/postgres.ts";
-import { nodeProgram } from "../../scripts/parts/process.ts";
+import { errorCode, nodeProgram } from "../../scripts/parts/process.ts";
 import { askApi } from "./ask-api.ts";
 import type { FlowSystem } from "./flows.ts";
 import { until } from "./until.ts";
@@ -35,7 +36,8 @@ export interface Nodes extends FlowSystem {
   fill(count: number): Promise<void>;
   /** Arms the fault at whichever node passes it first, and opens the gate; without one, points are only noted. */
   arm(fault?: string): void;
-  disarm(): void;
+  /** Closes the gate; false when a node has taken it away, and died. */
+  disarm(): boolean;
   /** Resolves when any of the started nodes has ended. */
   death(): Promise<void>;
   /** The points that were passed since the last call. */
@@ -136,7 +138,16 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
       writeFileSync(`${gate}.new`, fault);
       renameSync(`${gate}.new`, gate);
     },
-    disarm: () => rmSync(gate, { force: true }),
+    disarm() {
+      // In one step too: either we remove it, or whoever dies of it has.
+      try {
+        unlinkSync(gate);
+        return true;
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return false;
+        throw error;
+      }
+    },
     death: () => Promise.race(started.map(({ ended }) => ended)),
     passed() {
       const names = readFileSync(points, "utf8").trim().split("\n");
