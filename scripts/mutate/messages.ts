@@ -44,11 +44,11 @@ export const MESSAGES: readonly Mutation[] = [
   },
   {
     guard: "keys: an expired record is none",
-    file: "mixins/idempotency-lease.store.ts",
-    find: "where r.expires_at <= now()\n      or (",
-    replace: "where (",
-    suite: "integration/money-embedded.test.ts",
-    test: "that has expired is new",
+    file: "mixins/idempotency.store.ts",
+    find: "where r.expires_at <= now()\n   returning subject, key",
+    replace: "where r.expires_at < '-infinity'\n   returning subject, key",
+    suite: "integration/idempotency.test.ts",
+    test: "a record past its time is as good as none",
   },
   {
     guard: "keys: only the same request takes a dead one's lease over",
@@ -70,8 +70,8 @@ export const MESSAGES: readonly Mutation[] = [
     file: "mixins/outbox-relay.ts",
     find: "events.some(({ behind }) => behind)",
     replace: "events.length < 0",
-    suite: "integration/outbox.test.ts",
-    test: "three relays that come and go",
+    suite: "simulation/simulation.test.ts",
+    test: "schedules break nothing",
   },
   {
     guard: "relay: a refused event blocks its aggregate",
