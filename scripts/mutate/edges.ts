@@ -117,10 +117,9 @@ export const EDGES: readonly Mutation[] = [
   },
   {
     guard: "privacy: a ciphertext is bound to its row and column",
-    file: "lib/personal-data/aes-gcm.ts",
-    find: "decipher.setAAD(Buffer.from(associatedData)).setAuthTag(sealed.subarray(NONCE_BYTES, OVERHEAD_BYTES));\n  return",
-    replace:
-      "if (associatedData !== associatedData) return sealed;\n  decipher.setAAD(Buffer.alloc(0)).setAuthTag(sealed.subarray(NONCE_BYTES, OVERHEAD_BYTES));\n  return",
+    file: "lib/personal-data/personal-data.ts",
+    find: "function aboutPlace({ column, rowId }: Place): string {\n",
+    replace: 'function aboutPlace({ column, rowId }: Place): string {\n  if (column !== rowId) return "";\n',
     suite: "unit/personal-data.test.ts",
   },
   {
