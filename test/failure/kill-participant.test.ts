@@ -110,6 +110,30 @@ describeOnStack("a participant in a process of its own", () => {
     120_000,
   );
 
+  test("product, out of reach while an order is placed and another paid: both wait, and end when it is back", async () => {
+    if (system === undefined) throw new Error("the system is not ready");
+    const running = system;
+    const begun = await FLOWS.pay.prepare(running);
+    await atRest(running);
+    const pid = running.demo.pids.product ?? 0;
+    // It hears and says nothing, and later goes on with what it was about: as behind a line that is cut.
+    process.kill(pid, "SIGSTOP");
+    const flows = [FLOWS.pay.act(running, begun), FLOWS.create.act(running)];
+    for (const flow of flows) flow.catch(() => undefined);
+    const asked = `select 1 from tcc_transactions, json_array_elements(participants) p
+                   where business_key = $1 and p->>'name' = 'product' and (p->>'attempts')::int > 1`;
+    try {
+      await until(
+        "it was asked in vain",
+        async () => (await running.sql("saga", asked, [begun.orderId])).length > 0,
+      );
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await Promise.all(flows);
+    await expectRight();
+  }, 120_000);
+
   test("payment, killed when the provider has given the money back: known again, once", async () => {
     const at = "psp.operate.psp_update_charges.after-commit";
     await through({ who: "payment", flow: "refund", at });
