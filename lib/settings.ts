@@ -24,6 +24,9 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** Services with a database of their own. */
 export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
+/** Services that publish and consume events. */
+export const MESSAGING_NAMES = ["order", "product", "payment", "saga"] as const;
+export type MessagingName = (typeof MESSAGING_NAMES)[number];
 
 const POSTGRES = ["postgres", "postgresql"] as const;
 
