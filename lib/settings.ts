@@ -201,6 +201,11 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  OMS_URL: url(
+    ["http", "https"],
+    "The gateway that npm run oms and npm run repl ask; none: the demo that runs here.",
+  ),
+  OMS_TOKEN: secret(optional("Token of an operator for them; none: the demo's own.")),
   DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),

@@ -25,7 +25,7 @@ const post = (system: System, path: string, body: object, key?: string) =>
 const reason = "seen in the runbook";
 
 /** No order can reserve this product until the answer is called: every RESERVE_STOCK of it becomes a dead letter. */
-async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
+export async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
   const name = `refuse_${productId.replaceAll("-", "_")}`;
   await system.sql(
     "product",
@@ -41,7 +41,7 @@ async function refuseReservations(system: System, productId: string): Promise<()
 }
 
 /** The open letter of the saga that asked. */
-function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
+export function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
   return until(
     `the dead letter of ${sagaId}`,
     async () => {
