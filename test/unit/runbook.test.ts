@@ -51,7 +51,7 @@ function wordsOf(line: string): string[] {
   return [...filled.matchAll(/"([^"]*)"|(\S+)/g)].map(([, text, word]) => text ?? word ?? "");
 }
 
-test.each(["docs/runbook.md", "README.md"])("every command in %s can be typed", (file) => {
+test.each(["docs/runbook.md", "docs/operations.md", "README.md"])("every command in %s can be typed", (file) => {
   const commands = quoted(read(file));
   if (file === "docs/runbook.md") expect(commands.length).toBeGreaterThan(30);
   for (const command of commands) {
