@@ -13,7 +13,6 @@ import type {
   IdempotentAnswer,
   LetterChoice,
   OperationDone,
-  OperatorActionView,
   OrderBill,
   OrderMove,
   OrderStatus,
@@ -34,12 +33,14 @@ import type {
   SagaView,
   SetCustomerStatusParams,
   StoredCustomer,
+  TrailEntry,
+  TrailFilter,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName, MessagingName } from "./settings.ts";
+import type { DatabaseName, MessagingName, ServiceName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
 export interface Operation {
@@ -85,8 +86,16 @@ type Queues = {
   };
 };
 
+/** What each service's audit trail holds, newest first. */
+type Trails = {
+  [Name in `${DatabaseName}.trail`]: {
+    params: TrailFilter;
+    result: { items: readonly Omit<TrailEntry, "service">[] };
+  };
+};
+
 /** Every action that crosses a service border, with what it takes and gives. */
-export interface Actions extends Redrives, Queues {
+export interface Actions extends Redrives, Queues, Trails {
   "order.draft": {
     params: {
       orderId: string;
@@ -161,6 +170,11 @@ export interface Actions extends Redrives, Queues {
     params: { subject: string; version?: number; actor: string; reason: string };
     result: { subject: string; version: number };
   };
+  /** Only in demo mode or with FAULT_INJECTION (lib/fault-injection.middleware.ts). */
+  "faults.arm": {
+    params: { faults: string; service?: ServiceName; actor: string };
+    result: { faults: string; service?: ServiceName };
+  };
   /** Least versions of tokens that changed after a revision. */
   "customer.tokenVersions": {
     params: { after: number };
@@ -184,8 +198,14 @@ export interface Actions extends Redrives, Queues {
     params: { orderId: string; sagaId: string; reason: Reason; actor: string };
     result: { orderId: string; before: OrderStatus; items: readonly Line[] };
   };
-  "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
-  "order.complete": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.ship": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.complete": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
   /** TCC of stock. Without a reservation, `stockTry` makes one of `items`; with one it holds it. */
   "product.stockTry": {
     params: { gid: string; orderId: string; items?: readonly Line[]; ttlSeconds?: number };
@@ -244,10 +264,6 @@ export interface Actions extends Redrives, Queues {
   "saga.forceCancel": { params: Operation; result: IdempotentAnswer<OperationDone> };
   "saga.list": { params: InstanceQuery; result: Page<SagaView> };
   "saga.transactions": { params: InstanceQuery; result: Page<TransactionView> };
-  "saga.deeds": {
-    params: { actor?: string; action?: string; targetId?: string; limit?: number; cursor?: string };
-    result: Page<OperatorActionView>;
-  };
   "saga.deadLetters": {
     params: {
       status?: DeadLetterView["status"];

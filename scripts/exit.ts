@@ -7,6 +7,8 @@ import { PartFailedError, PartInUseError, PartUnavailableError } from "./parts/p
 import { PortTakenError } from "./parts/ports.ts";
 import { UsageError } from "./usage-error.ts";
 
+export { UsageError } from "./usage-error.ts";
+
 /** 0 = done, 1 = it failed, 2 = a setting or an argument has to be changed first. */
 export type ExitCode = 0 | 1 | 2;
 

@@ -1,4 +1,4 @@
-import type { OperationDone, OperatorActionView, SagaView, TransactionView } from "../../lib/contracts.ts";
+import type { OperationDone, SagaView, TrailEntry, TransactionView } from "../../lib/contracts.ts";
 import { newest, type OpsApi, RefusedError } from "./api.ts";
 import { oneLine, reasonText, table, time } from "./render.ts";
 import { firstOf, LIMIT, limitOf, type Option, type Outcome, REASON, textOf, type Verb } from "./verb.ts";
@@ -84,11 +84,15 @@ const stuck: Verb = {
   },
 };
 
+/** What was done to it by hand; the saga service alone has to be there. */
 const deedsOn = (api: OpsApi, targetId: string) =>
-  newest<OperatorActionView>(api, "/ops/audit", { targetId }, 100);
+  newest<TrailEntry>(api, "/ops/audit", { targetId, service: "saga" }, 100);
 
-export const deedLine = ({ at, actor, action, result, reason }: OperatorActionView): string =>
-  `${time(at)}  ${actor} ${action}: ${result} (${oneLine(reason)})`;
+/** An entry of the audit trail: who did what, and what was said of it. */
+export function deedLine({ at, actor, action, detail }: TrailEntry): string {
+  const said = Object.entries(detail).map(([name, value]) => `${name}: ${oneLine(String(value))}`);
+  return `${time(at)}  ${actor} ${action}${said.length > 0 ? `  (${said.join(", ")})` : ""}`;
+}
 
 const saga: Verb = {
   name: "saga",

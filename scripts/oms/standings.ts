@@ -1,9 +1,4 @@
-import type {
-  OperatorActionView,
-  OutboxStanding,
-  PartitionStanding,
-  Standings,
-} from "../../lib/contracts.ts";
+import type { OutboxStanding, PartitionStanding, Standings, TrailEntry } from "../../lib/contracts.ts";
 import { newest } from "./api.ts";
 import { deedLine } from "./instances.ts";
 import { reasonText, table } from "./render.ts";
@@ -57,11 +52,15 @@ const lag: Verb = {
 
 const audit: Verb = {
   name: "audit",
-  summary: "List what operators did, newest first",
+  summary: "List who did what to what, newest first",
   options: {
     actor: { value: "NAME", about: "only what this one did" },
-    action: { value: "ACTION", about: "only this: retry, skip, compensate, force-cancel, redrive, discard" },
-    target: { value: "ID", about: "only what was done to this saga, transaction or letter" },
+    action: { value: "ACTION", about: "only this, as in operator.retry; operator: all that operators did" },
+    target: { value: "ID", about: "only what was done to this saga, transaction, letter, order …" },
+    service: {
+      value: "NAME",
+      about: "only the trail of this service; without it all of them have to answer",
+    },
     limit: LIMIT,
   },
   async run(api, words) {
@@ -69,9 +68,10 @@ const audit: Verb = {
       actor: textOf(words, "actor"),
       action: textOf(words, "action"),
       targetId: textOf(words, "target"),
+      service: textOf(words, "service"),
     };
-    const deeds = await newest<OperatorActionView>(api, "/ops/audit", query, limitOf(words));
-    const lines = deeds.map((deed) => `${deedLine(deed)}  ${deed.targetType} ${deed.targetId}`);
+    const deeds = await newest<TrailEntry>(api, "/ops/audit", query, limitOf(words));
+    const lines = deeds.map((deed) => `${deedLine(deed)}  ${deed.target}`);
     return { data: deeds, lines: lines.length > 0 ? lines : ["there is nothing"] };
   },
 };

@@ -5,7 +5,7 @@ import { MESSAGING_NAMES, type MessagingName } from "../../lib/settings.ts";
 import { bodyReader, text } from "./body-schema.ts";
 import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
-import { oneOf, PAGE, type QueryOf, token, uuid, yesOrNo } from "./query.ts";
+import { oneOf, PAGE, type QueryOf, yesOrNo } from "./query.ts";
 import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
 /** What operators look at and do: /ops. */
@@ -22,7 +22,6 @@ export const TRANSACTION_QUERY = {
   stuck: yesOrNo,
   ...PAGE,
 };
-export const DEED_QUERY = { actor: token(64), action: token(64), targetId: uuid, ...PAGE };
 
 export const reason = { ...text(1_000), min: 3, json: { examples: ["the cause is mended"] } };
 export const reasonBody = bodyReader<{ reason: string }>({ reason });
@@ -86,9 +85,4 @@ async function askEach<Item>(
     return [{ service: MESSAGING_NAMES[index] ?? "", error: { code, message: message.slice(0, 500) } }];
   });
   return { items, unreachable };
-}
-
-/** GET /ops/audit: what operators did. */
-export async function listDeeds({ query }: Asked<typeof DEED_QUERY>, call: Call): Promise<Reply> {
-  return ok(await call("saga.deeds", query));
 }

@@ -4,11 +4,10 @@ import type { ProblemCode } from "./contract/problems.ts";
 import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
 import { DEAD_LETTER_ROUTES } from "./dead-letter-routes.ts";
+import { armFaults, faultsBody } from "./faults.ts";
 import {
-  DEED_QUERY,
   getOperatedSaga,
   getOperatedTransaction,
-  listDeeds,
   listLag,
   listOutboxes,
   listSagas,
@@ -19,6 +18,7 @@ import {
   TRANSACTION_QUERY,
 } from "./operations.ts";
 import { revocationBody, revokeTokens } from "./tokens.ts";
+import { listTrails, TRAIL_QUERY } from "./trail.ts";
 
 const looking = { tag: "operations", method: "GET", roles: ["operator"], status: 200 } as const;
 const doing = { ...looking, method: "POST", key: "optional" } as const;
@@ -132,6 +132,19 @@ export const OPERATOR_ROUTES: readonly Route[] = [
   ...DEAD_LETTER_ROUTES,
   route({
     ...looking,
+    method: "POST",
+    id: "armFaults",
+    summary: "Have nodes fail at named points",
+    more: "For trying what happens then; in demo mode, or where FAULT_INJECTION is set. In place of the earlier ones; an empty text disarms them. See docs/fault-injection.md.",
+    path: "/ops/faults",
+    action: "faults.arm",
+    answer: views.armedFaults,
+    body: faultsBody,
+    problems: ["FAULT_INJECTION_OFF"],
+    handle: armFaults,
+  }),
+  route({
+    ...looking,
     id: "listOutboxes",
     summary: "Look at what each service has still to tell",
     path: "/ops/outbox",
@@ -149,12 +162,13 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: listLag,
   }),
   route({
-    ...listing(views.operatorAction),
-    id: "listOperatorActions",
-    summary: "List what operators did, newest first",
+    ...listing(views.trailEntry),
+    id: "listAuditTrail",
+    summary: "List who did what to what, newest first",
+    more: "The audit trails of all services: what operators and staff did, and what was refused. It takes all of them to answer, or the one in `service`.",
     path: "/ops/audit",
-    action: "saga.deeds",
-    query: DEED_QUERY,
-    handle: listDeeds,
+    action: "saga.trail",
+    query: TRAIL_QUERY,
+    handle: listTrails,
   }),
 ];

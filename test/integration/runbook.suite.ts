@@ -6,8 +6,8 @@ import type {
   DeadLetterDetails,
   DeadLetterGroup,
   DeadLetterView,
-  OperatorActionView,
   SagaView,
+  TrailEntry,
   TransactionView,
 } from "../../lib/contracts.ts";
 import { TOPICS } from "../../lib/events.ts";
@@ -85,10 +85,10 @@ export function runbook(shared: () => Shared): void {
     });
     const after = await omsJson<{ sagas: SagaView[] }>(system, "stuck");
     expect(after.sagas.map((one) => one.sagaId)).not.toContain(sagaId);
-    const deeds = await omsJson<OperatorActionView[]>(system, "audit", "--target", sagaId);
+    const deeds = await omsJson<TrailEntry[]>(system, "audit", "--target", sagaId);
     expect(deeds).toMatchObject([
-      { action: "retry", result: "done", reason: "as the runbook says" },
-      { action: "retry" },
+      { action: "operator.retry", detail: { result: "done", reason: "as the runbook says" } },
+      { action: "operator.retry" },
     ]);
     expect(await oms(system, "retry", sagaId, ...because)).toMatchObject({
       code: 1,
@@ -151,8 +151,10 @@ export function runbook(shared: () => Shared): void {
     await system.sql("saga", "delete from dead_letters where id = $1", [planted.letterId]);
     expect(await oms(system, "discard", "--all", ...because)).toMatchObject({ code: 0, out: "put away: 0" });
     expect(await oms(system, "dlq")).toMatchObject({ code: 0, out: "no dead letter is open" });
-    const deeds = await omsJson<OperatorActionView[]>(system, "audit", "--target", planted.letterId);
-    expect(deeds).toMatchObject([{ action: "discard", result: "EVENT_BLOCKS_AGGREGATE" }]);
+    const deeds = await omsJson<TrailEntry[]>(system, "audit", "--target", planted.letterId);
+    expect(deeds).toMatchObject([
+      { action: "operator.discard", detail: { result: "EVENT_BLOCKS_AGGREGATE" } },
+    ]);
   }, 120_000);
 
   test("a payment that its provider leaves open is cancelled by force", async () => {

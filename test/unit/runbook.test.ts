@@ -51,15 +51,18 @@ function wordsOf(line: string): string[] {
   return [...filled.matchAll(/"([^"]*)"|(\S+)/g)].map(([, text, word]) => text ?? word ?? "");
 }
 
-test.each(["docs/runbook.md", "docs/operations.md", "README.md"])("every command in %s can be typed", (file) => {
-  const commands = quoted(read(file));
-  if (file === "docs/runbook.md") expect(commands.length).toBeGreaterThan(30);
-  for (const command of commands) {
-    const words = wordsOf(command);
-    if (words[0] === "help") continue;
-    expect(() => readWords(VERBS, words)).not.toThrow();
-  }
-});
+test.each(["docs/runbook.md", "docs/operations.md", "README.md"])(
+  "every command in %s can be typed",
+  (file) => {
+    const commands = quoted(read(file));
+    if (file === "docs/runbook.md") expect(commands.length).toBeGreaterThan(30);
+    for (const command of commands) {
+      const words = wordsOf(command);
+      if (words[0] === "help") continue;
+      expect(() => readWords(VERBS, words)).not.toThrow();
+    }
+  },
+);
 
 test("every verb is in the runbook", () => {
   const said = new Set(quoted(runbook).map((line) => line.split(" ")[0]));
