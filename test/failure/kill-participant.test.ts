@@ -8,7 +8,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exists } from "../../scripts/parts/process.ts";
-import { type Begun, FLOWS } from "../support/flows.ts";
+import { FLOWS } from "../support/flows.ts";
 import { atRest, killAt, SHORT_LEASES, violationsOf } from "../support/mortal-system.ts";
 import { seededRandom } from "../support/random.ts";
 import { describeOnStack, type System, startSystem } from "../support/system.ts";
