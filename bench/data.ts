@@ -41,7 +41,7 @@ export async function prepareApi(system: System): Promise<ApiTarget> {
   await inDatabase(product, (client) => client.query(INSERT_PRODUCTS, [productIds, UNITS]));
   await inDatabase(product, (client) => client.query("vacuum analyze products"));
   const tokens = await issueTokens(system.dataDir, customerIds.slice(0, TOKENS));
-  return { kind: "api", url: system.demo.api, tokens, productIds };
+  return { kind: "api", urls: system.apis, tokens, productIds };
 }
 
 /** With the key that the demo made for itself. */

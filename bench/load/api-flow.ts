@@ -11,31 +11,37 @@ interface Created {
   readonly token: string;
 }
 
-/**
- * Orders by the public API: each made, paid or cancelled by a POST, then followed by a long poll to its end.
- * `pay` and `cancel` use up orders that `prepare` made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %, paid ones too.
- */
-export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
-  const client = createApiClient(target);
-  const unpaid: Created[] = [];
-  const cancellable: Created[] = [];
+/** Orders that are there to be paid or cancelled. What one cell leaves of them the next one uses. */
+export interface OrderPool {
+  readonly unpaid: Created[];
+  readonly paid: Created[];
+}
 
-  const place = async (basket: Basket): Promise<Placed> => {
+/**
+ * Orders by the public API: each made, paid or cancelled by a POST, then followed by a long poll to its end. `pay` and
+ * `cancel` use up orders that were made before, `get` looks at such ones; `mixed` makes 70 %, pays 20 % and cancels 10 %,
+ * paid ones too.
+ */
+export function createApiFlow(target: ApiTarget, kind: FlowKind, pool: OrderPool): Flow {
+  const client = createApiClient(target);
+  const { unpaid, paid } = pool;
+
+  const make = async (basket: Basket): Promise<Placed> => {
     const token = client.nextToken();
-    const { orderId, acceptMs } = await create(client, basket, token);
-    if (kind !== "create") unpaid.push({ orderId, token });
-    return { orderId, acceptMs };
+    const placed = await create(client, basket, token);
+    unpaid.push({ orderId: placed.orderId, token });
+    return placed;
   };
   const pay = async (loop: number): Promise<Placed> => {
     const order = unpaid.shift();
     if (order === undefined) throw new Error("no order is left to be paid: prepare more");
     const placed = await payOrder(client, loop, order);
-    if (kind === "mixed") cancellable.push(order);
+    if (kind === "mixed") paid.push(order);
     return placed;
   };
   const cancel = async (loop: number): Promise<Placed> => {
-    const order = cancellable.shift() ?? unpaid.shift();
-    if (order === undefined) throw new Error("no order is left to be cancelled");
+    const order = paid.shift() ?? unpaid.shift();
+    if (order === undefined) throw new Error("no order is left to be cancelled: prepare more");
     return cancelOrder(client, loop, order);
   };
   const get = async (loop: number): Promise<Placed> => {
@@ -47,32 +53,40 @@ export function createApiFlow(target: ApiTarget, kind: FlowKind): Flow {
   };
   const mixed = (basket: Basket): Promise<Placed> => {
     const dice = Math.random();
-    if (dice < CANCELS && cancellable.length + unpaid.length > 0) return cancel(basket.loop);
+    if (dice < CANCELS && paid.length + unpaid.length > 0) return cancel(basket.loop);
     if (dice < CANCELS + PAYS && unpaid.length > 0) return pay(basket.loop);
-    return place(basket);
+    return make(basket);
   };
   const flows = {
-    create: place,
+    create: (basket: Basket) => create(client, basket, client.nextToken()),
     pay: ({ loop }: Basket) => pay(loop),
     cancel: ({ loop }: Basket) => cancel(loop),
     get: ({ loop }: Basket) => get(loop),
     mixed,
+    flash: (basket: Basket) => buy(client, basket),
   };
   return {
     place: flows[kind],
-    prepare: async (basket) => void (await place(basket)),
+    stock: { make: async (basket) => void (await make(basket)), count: () => unpaid.length },
     polled: client.polled,
     close: client.close,
   };
 }
 
-async function create(client: ApiClient, { loop, first, second }: Basket, token: string) {
+async function create(client: ApiClient, { loop, first, second }: Basket, token: string): Promise<Placed> {
   const body = `{"items":[{"productId":"${first}","quantity":1},{"productId":"${second}","quantity":2}]}`;
-  const before = performance.now();
-  const { orderId, sagaId } = await client.post(loop, "/orders", token, body);
-  const acceptMs = performance.now() - before;
-  await client.untilEnded(loop, `/orders/saga/${sagaId}`, token, sagaCompleted);
-  return { orderId: String(orderId), acceptMs };
+  return follow(client, loop, "/orders", token, body, sagaCompleted);
+}
+
+/** One unit of one product, as long as there are any. */
+async function buy(client: ApiClient, { loop, first }: Basket): Promise<Placed> {
+  const body = `{"items":[{"productId":"${first}","quantity":1}]}`;
+  let isRefused = false;
+  const placed = await follow(client, loop, "/orders", client.nextToken(), body, ({ state }) => {
+    isRefused = state === "COMPENSATED";
+    return isRefused || state === "COMPLETED";
+  });
+  return { ...placed, isRefused };
 }
 
 async function payOrder(client: ApiClient, loop: number, { orderId, token }: Created): Promise<Placed> {
@@ -88,11 +102,24 @@ async function payOrder(client: ApiClient, loop: number, { orderId, token }: Cre
 }
 
 async function cancelOrder(client: ApiClient, loop: number, { orderId, token }: Created): Promise<Placed> {
+  const placed = await follow(client, loop, `/orders/${orderId}/cancel`, token, "{}", sagaCompleted);
+  return { ...placed, orderId };
+}
+
+/** Asks for something that a saga does, and waits for the saga's end. */
+async function follow(
+  client: ApiClient,
+  loop: number,
+  path: string,
+  token: string,
+  body: string,
+  ended: (saga: Json) => boolean,
+): Promise<Placed> {
   const before = performance.now();
-  const { sagaId } = await client.post(loop, `/orders/${orderId}/cancel`, token, "{}");
+  const { orderId, sagaId } = await client.post(loop, path, token, body);
   const acceptMs = performance.now() - before;
-  await client.untilEnded(loop, `/orders/saga/${sagaId}`, token, sagaCompleted);
-  return { orderId, acceptMs };
+  await client.untilEnded(loop, `/orders/saga/${sagaId}`, token, ended);
+  return { orderId: String(orderId), acceptMs };
 }
 
 function sagaCompleted(saga: Json): boolean {

@@ -1,11 +1,12 @@
 /** A load process: the orders of a cell, apart from the bench, so that its CPU can be told from everybody else's. */
-import { createApiFlow } from "./api-flow.ts";
+import { createApiFlow, type OrderPool } from "./api-flow.ts";
 import { createFloorFlow } from "./floor-flow.ts";
 import type { Flow } from "./flow.ts";
 import { measure } from "./measure.ts";
 import type { FromLoad, LoadRequest, LoadResult, Target, ToLoad } from "./protocol.ts";
 
 let target: Target | undefined;
+const pool: OrderPool = { unpaid: [], paid: [] };
 let go: () => void = () => undefined;
 
 process.on("message", (message: ToLoad) => {
@@ -32,9 +33,10 @@ async function run(request: LoadRequest): Promise<LoadResult> {
   if (target === undefined) throw new Error("nothing was opened");
   const { flow: kind, concurrency } = request.cell;
   const flow: Flow =
-    target.kind === "api" ? createApiFlow(target, kind) : createFloorFlow(target, concurrency);
+    target.kind === "api" ? createApiFlow(target, kind, pool) : createFloorFlow(target, concurrency);
   try {
-    return await measure(flow, target.productIds, request, {
+    const productIds = request.productId === undefined ? target.productIds : [request.productId];
+    return await measure(flow, productIds, request, {
       async measuring() {
         const told = Promise.withResolvers<void>();
         go = told.resolve;

@@ -1,9 +1,13 @@
 /** What the bench and its load processes tell each other. */
 
-export type Variant = "uniform" | "hot";
+export const VARIANTS = ["uniform", "hot"] as const;
+export type Variant = (typeof VARIANTS)[number];
 
-/** What an operation is: an order made, paid, cancelled, looked at, or 70/20/10 of made, paid, cancelled. */
-export const FLOWS = ["create", "pay", "cancel", "mixed", "get"] as const;
+/**
+ * What an operation is: an order made, paid, cancelled, looked at, or 70/20/10 of made, paid, cancelled. In a flash sale
+ * everybody wants one unit of the same product, until there are none: a refusal is an outcome like any other.
+ */
+export const FLOWS = ["create", "pay", "cancel", "mixed", "get", "flash"] as const;
 export type FlowKind = (typeof FLOWS)[number];
 
 export interface Cell {
@@ -23,7 +27,8 @@ export interface Cell {
 /** Orders through the public API. */
 export interface ApiTarget {
   readonly kind: "api";
-  readonly url: string;
+  /** One for each gateway; the loops take turns. */
+  readonly urls: readonly string[];
   readonly tokens: readonly string[];
   readonly productIds: readonly string[];
 }
@@ -45,6 +50,8 @@ export interface LoadRequest {
   readonly until: { readonly seconds: number } | { readonly orders: number };
   /** Counts to the last order: nothing runs before and after the measured orders, however long the hooks take. */
   readonly isExact?: boolean;
+  /** What a flash sale sells. */
+  readonly productId?: string;
 }
 
 export interface Quantiles {
@@ -65,6 +72,8 @@ export interface LoadResult {
   readonly latency: Quantiles;
   /** Milliseconds from the request to 202; none for the floor. */
   readonly accept?: Quantiles;
+  /** Of the orders, those that were cancelled because nothing was left. */
+  readonly refused: number;
   readonly errors: number;
   readonly errorSamples: readonly string[];
   /** How the end was noticed. */

@@ -120,6 +120,8 @@ function phaseTimes(phase: Phase, before: Counters, after: Counters): PhaseTimes
   return { p50: at(0.5), p95: at(0.95) };
 }
 
-export function nameOf({ flow, variant, concurrency }: Cell): string {
-  return `${flow === "create" ? "" : `${flow} `}${variant} c=${concurrency}`;
+export function nameOf({ flow, variant, concurrency, perSecond, inBursts }: Cell): string {
+  const load =
+    perSecond !== undefined ? `${perSecond}/s` : inBursts ? `${concurrency} at once` : `c=${concurrency}`;
+  return `${flow === "create" ? "" : `${flow} `}${variant} ${load}`;
 }

@@ -34,7 +34,7 @@ export async function openMeter(system: System): Promise<Meter> {
   const client = new pg.Client({ connectionString: system.urlOf("postgres") });
   client.on("error", () => undefined);
   await client.connect();
-  const servicePids = Object.values(system.demo.pids);
+  const { servicePids } = system;
   const metricsUrls = internalUrls(system, servicePids);
   return {
     async read(load) {

@@ -70,8 +70,8 @@ export function cellsReport(runs: readonly CellRun[]): string {
     const name = nameOf(run.cell);
     cells.set(name, [...(cells.get(name) ?? []), run]);
   }
-  const rows = (columns: readonly (readonly [string, Read])[]) =>
-    [...cells].map(([name, same]) => [name, ...columns.map(([, read]) => medianOf(same, read))]);
+  const rows = (columns: readonly (readonly [string, Read])[], shown = (_: CellRun) => true) =>
+    [...cells].filter(([, same]) => same.some(shown)).map(([name, same]) => [name, ...columns.map(([, read]) => medianOf(same, read))]);
   const titles = (first: string, columns: readonly (readonly [string, Read])[]) => [
     first,
     ...columns.map(([title]) => title),
@@ -83,7 +83,7 @@ export function cellsReport(runs: readonly CellRun[]): string {
       ? [
           "",
           "Payments, as oms_tcc_phase_duration_seconds has them: try until the decision, confirm until the end",
-          table(titles("cell", PAYMENTS), rows(PAYMENTS)),
+          table(titles("cell", PAYMENTS), rows(PAYMENTS, hasPayments)),
         ]
       : []),
     "",
