@@ -3,7 +3,7 @@ import { type Cell, FLOWS, type FlowKind, VARIANTS, type Variant } from "./load/
 import { USAGE } from "./usage.ts";
 
 /** What else can be looked at than the cells of a table; each is a flag of its name. */
-export const STUDIES = ["costs", "flash", "flat", "profile", "statements"] as const;
+export const STUDIES = ["costs", "flash", "flat", "peers", "profile", "statements"] as const;
 export type StudyName = "cells" | (typeof STUDIES)[number];
 
 export interface BenchOptions {

@@ -24,7 +24,7 @@ interface Started {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 180_000;
 const STOP_MS_MAX = 40_000;
 
 /** So many more processes of each service, beside those that `npm run stack` has started. They end with us. */

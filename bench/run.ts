@@ -4,6 +4,7 @@ import { studyCells } from "./studies/cells.ts";
 import { studyCosts } from "./studies/costs.ts";
 import { studyFlash } from "./studies/flash.ts";
 import { studyFlat } from "./studies/flat.ts";
+import { studyPeers } from "./studies/peers.ts";
 import { studyProfile } from "./studies/profile.ts";
 import { studyStatements } from "./studies/statements.ts";
 import type { Study } from "./studies/study.ts";
@@ -14,6 +15,7 @@ const STUDIES: Record<StudyName, Study> = {
   costs: studyCosts,
   flash: studyFlash,
   flat: studyFlat,
+  peers: studyPeers,
   profile: studyProfile,
   statements: studyStatements,
 };
@@ -45,13 +47,16 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const start = async (how: { readonly inspect?: boolean } = {}) => {
     const { system: program, logLevel, replicas } = options;
     system = await startSystem({ program, dataDir, logLevel, replicas, ...how });
-    machine ??= await describeMachine(system);
+    await describe(system);
     return system;
+  };
+  const describe = async (server: Pick<System, "urlOf">) => {
+    machine ??= await describeMachine(server);
   };
   const progress = (line: string) => console.error(`bench: ${line}`);
   try {
     const study = STUDIES[options.study];
-    const { report, complaints, data } = await study({ options, dataDir, start, stop, progress });
+    const { report, complaints, data } = await study({ options, dataDir, start, stop, describe, progress });
     if (machine !== undefined) console.log(`\n${machineLines(machine)}`);
     console.log(`${settingsLine(options)}\n\n${report}`);
     for (const complaint of complaints) console.error(`bench: WRONG: ${complaint}`);

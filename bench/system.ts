@@ -41,7 +41,7 @@ const steps: readonly StopStep[] = [
   { signal: "SIGTERM", waitMs: 70_000 },
   { signal: "SIGKILL", waitMs: 10_000 },
 ];
-const startMsMax = 120_000;
+const startMsMax = 240_000;
 
 export function newDataDir(): string {
   return mkdtempSync(join(tmpdir(), "holdfast-bench-"));

@@ -24,6 +24,7 @@ Other studies:
   --costs              statements, rows, log and memory an order, against bench/cost-budget.json; --accept writes that
   --flash              10,000 buyers of a product of which there are 1,000
   --flat               does an order cost the same after many? [--orders 100000]
+  --peers              CREATE_ORDER in turn with other engines (npm installs them into .stack/peers), same rows, one check
   --profile            CPU profile of the services at each --concurrency (default 1,64)
   --statements         what PostgreSQL spends per statement (pg_stat_statements), same default
 

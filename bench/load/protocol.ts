@@ -41,7 +41,38 @@ export interface FloorTarget {
   readonly productIds: readonly string[];
 }
 
-export type Target = ApiTarget | FloorTarget;
+/** Holdfast's services, in the load process itself. */
+export interface ServicesTarget {
+  readonly kind: "services";
+  /** What they are configured by. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly customerIds: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+/** Another engine, which has the same rows written by the floor's statements, in steps. */
+interface PeerTarget {
+  /** Where it is installed. */
+  readonly folder: string;
+  /** The floor's database. */
+  readonly url: string;
+  readonly customerIds: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+export interface DbosTarget extends PeerTarget {
+  readonly kind: "dbos";
+  /** A database of its own. */
+  readonly systemUrl: string;
+}
+
+export interface RestateTarget extends PeerTarget {
+  readonly kind: "restate";
+  /** Where orders go in. */
+  readonly ingress: string;
+}
+
+export type Target = ApiTarget | FloorTarget | ServicesTarget | DbosTarget | RestateTarget;
 
 export interface LoadRequest {
   readonly cell: Cell;
@@ -86,7 +117,9 @@ export type ToLoad =
   | { readonly kind: "open"; readonly target: Target }
   | { readonly kind: "run"; readonly request: LoadRequest }
   /** Goes on after "measuring" of an exact run. */
-  | { readonly kind: "go" };
+  | { readonly kind: "go" }
+  /** Closes what was opened, and ends. */
+  | { readonly kind: "close" };
 
 export type FromLoad =
   | { readonly kind: "opened" }
