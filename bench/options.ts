@@ -3,7 +3,18 @@ import { type Cell, FLOWS, type FlowKind, VARIANTS, type Variant } from "./load/
 import { USAGE } from "./usage.ts";
 
 /** What else can be looked at than the cells of a table; each is a flag of its name. */
-export const STUDIES = ["costs", "flash", "flat", "peers", "profile", "statements"] as const;
+export const STUDIES = [
+  "backlog",
+  "costs",
+  "flash",
+  "flat",
+  "history",
+  "peers",
+  "profile",
+  "retention",
+  "statements",
+  "waiting",
+] as const;
 export type StudyName = "cells" | (typeof STUDIES)[number];
 
 export interface BenchOptions {
@@ -15,8 +26,10 @@ export interface BenchOptions {
   readonly seconds: number;
   readonly warmSeconds: number;
   readonly runs: number;
-  /** Orders that --flat drives, and buyers of --flash. */
+  /** Orders that --flat drives, buyers of --flash, events of --backlog, old rows of --retention, sagas of --waiting. */
   readonly orders: number;
+  /** Past orders of --history. */
+  readonly sizes: readonly number[];
   readonly logLevel: string;
   readonly floor: boolean;
   readonly pgbench: boolean;
@@ -31,7 +44,14 @@ export interface BenchOptions {
 const DEFAULTS = { seconds: 10, warm: 3, concurrency: [1, 16, 64, 256] };
 const QUICK = { seconds: 3, warm: 1, concurrency: [1, 16, 64] };
 const STUDY = { ...DEFAULTS, concurrency: [1, 64] };
-const ORDERS: Partial<Record<StudyName, number>> = { flat: 100_000, flash: 10_000 };
+const ORDERS: Partial<Record<StudyName, number>> = {
+  backlog: 1_000_000,
+  flash: 10_000,
+  flat: 100_000,
+  retention: 300_000,
+  waiting: 10_000,
+};
+const SIZES = [0, 100_000];
 /** In flight, in an open loop. The gateway refuses new work from 1,000 requests on. */
 const IN_FLIGHT_MAX = 900;
 
@@ -54,6 +74,7 @@ const OPTIONS = {
   warm: text,
   runs: text,
   orders: text,
+  sizes: text,
   patience: text,
   "log-level": text,
   floor: flag,
@@ -99,6 +120,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     warmSeconds: positive("warm", values.warm, defaults.warm),
     runs: positive("runs", values.runs, 1),
     orders: positive("orders", values.orders, ORDERS[study] ?? 0),
+    sizes: values.sizes?.split(",").map(Number) ?? SIZES,
     logLevel: values["log-level"] ?? process.env.LOG_LEVEL ?? "info",
     floor: values.floor ?? true,
     pgbench: !values.quick,

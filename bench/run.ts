@@ -1,23 +1,31 @@
 import type { BenchOptions, StudyName } from "./options.ts";
 import { describeMachine, type Machine, machineLines } from "./report/machine.ts";
+import { studyBacklog } from "./studies/backlog.ts";
 import { studyCells } from "./studies/cells.ts";
 import { studyCosts } from "./studies/costs.ts";
 import { studyFlash } from "./studies/flash.ts";
 import { studyFlat } from "./studies/flat.ts";
+import { studyHistory } from "./studies/history.ts";
 import { studyPeers } from "./studies/peers.ts";
 import { studyProfile } from "./studies/profile.ts";
+import { studyRetention } from "./studies/retention.ts";
 import { studyStatements } from "./studies/statements.ts";
 import type { Study } from "./studies/study.ts";
+import { studyWaiting } from "./studies/waiting.ts";
 import { newDataDir, removeDataDir, type System, startSystem } from "./system.ts";
 
 const STUDIES: Record<StudyName, Study> = {
+  backlog: studyBacklog,
   cells: studyCells,
   costs: studyCosts,
   flash: studyFlash,
   flat: studyFlat,
+  history: studyHistory,
   peers: studyPeers,
   profile: studyProfile,
+  retention: studyRetention,
   statements: studyStatements,
+  waiting: studyWaiting,
 };
 
 /** All that a bench has found, as --json writes it. */

@@ -23,6 +23,10 @@ What to run:
 Other studies:
   --costs              statements, rows, log and memory an order, against bench/cost-budget.json; --accept writes that
   --flash              10,000 buyers of a product of which there are 1,000
+  --history            beside 0 and 100,000 past orders, made by SQL [--sizes 0,100000,1000000]
+  --backlog            a million events that wait for delivery, and new orders meanwhile [--orders 1000000]
+  --retention          new orders while old rows are deleted [--orders 300000, in each of six tables]
+  --waiting            what 10,000 open sagas cost that wait [--orders 10000]
   --flat               does an order cost the same after many? [--orders 100000]
   --peers              CREATE_ORDER in turn with other engines (npm installs them into .stack/peers), same rows, one check
   --profile            CPU profile of the services at each --concurrency (default 1,64)

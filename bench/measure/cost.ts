@@ -10,7 +10,7 @@ export interface Cost extends Written {
   readonly statements: number;
   /** Rows that they return or change. */
   readonly rows: number;
-  /** Kilobytes that Node allocates; not for a lone order, among whose few the pollers' show. */
+  /** Kilobytes that Node allocates; not for a lone order, or on a machine so slow that the pollers' show among them. */
   readonly allocatedKb?: number;
 }
 
@@ -41,8 +41,9 @@ const TOGETHER: Tolerances = {
   walBytes: 0.02,
   allocatedKb: 0.08,
 };
-/** A budget so far above the cost guards nothing. */
+/** A budget so far above the cost guards nothing; told of what idling pollers have no part in. */
 const SLACK_MAX = 0.1;
+const EXACT: readonly Count[] = ["inserts", "indexEntries", "walBytes"];
 
 /** What is dearer than its budget, or so much cheaper that the budget should follow; in words. */
 export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): string[] {
@@ -52,11 +53,13 @@ export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): str
     if (allowed === undefined) return [`${name}: has no budget`];
     return Object.entries(cost.together === 1 ? LONE : TOGETHER).flatMap(([key, tolerance]) => {
       const count = key as Count;
-      const [is, may] = [cost[count] ?? 0, allowed[count] ?? 0];
+      const [is, may] = [cost[count], allowed[count]];
+      if (is === undefined || may === undefined) return [];
       const figures = `${round(is)} ${count} an order, the budget is ${round(may)}`;
       if (is > may * (1 + tolerance)) return [`${name}: ${figures}`];
-      const isExact = tolerance < SLACK_MAX;
-      return isExact && is < may * (1 - SLACK_MAX) ? [`${name}: only ${figures}: lower it (--accept)`] : [];
+      return EXACT.includes(count) && is < may * (1 - SLACK_MAX)
+        ? [`${name}: only ${figures}: lower it (--accept)`]
+        : [];
     });
   });
 }
