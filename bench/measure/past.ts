@@ -67,13 +67,15 @@ export async function preparePast(system: System, progress: (line: string) => vo
     async fillTo(orders) {
       const wanted = Math.max(0, Math.round(orders / template) - 1);
       for (const { name, url } of databases) {
-        await inDatabase(url, async (client) => {
+        const bytes = await inDatabase(url, async (client) => {
           // No triggers, no foreign keys, no wait for the disk.
           await client.query("set session_replication_role = replica; set synchronous_commit = off");
           for (const table of TABLES[name] ?? []) await copyTable(client, table, copies + 1, wanted);
           await client.query("vacuum analyze");
+          const text = "select pg_database_size(current_database())::float8 as bytes";
+          return (await client.query<{ bytes: number }>(text)).rows[0]?.bytes ?? 0;
         });
-        progress(`${name}: what ${orders.toLocaleString("en-US")} orders leave`);
+        progress(`${name}: ${orders.toLocaleString("en-US")} orders, ${Math.round(bytes / 1024 ** 2)} MB`);
       }
       copies = wanted;
       await inDatabase(system.urlOf("postgres"), (client) => client.query("checkpoint"));
