@@ -12,6 +12,13 @@ export interface Cost extends Written {
   readonly rows: number;
   /** Kilobytes that Node allocates; not for a lone order, or on a machine so slow that the pollers' show among them. */
   readonly allocatedKb?: number;
+  /** Of its statements and of the log that they write, how many belong to each database. */
+  readonly byDatabase: Readonly<Record<string, Share>>;
+}
+
+export interface Share {
+  readonly statements: number;
+  readonly walBytes: number;
 }
 
 export const COUNTS = [

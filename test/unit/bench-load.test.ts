@@ -60,6 +60,7 @@ describe("a budget", () => {
     rowLocks: 2,
     indexEntries: 48,
     walBytes: 18_000,
+    byDatabase: {},
   };
   const wrong = (change: Partial<Cost>) => overBudget([{ ...cost, ...change }], [cost]);
 
