@@ -69,6 +69,7 @@ const OPTIONS = {
   rates: text,
   spike: text,
   flow: text,
+  follow: flag,
   variants: text,
   seconds: text,
   warm: text,
@@ -147,7 +148,9 @@ function cellsOf(values: Values, study: StudyName, concurrency: readonly number[
     ...spikes.map((one) => ({ concurrency: one, inBursts: true })),
   ];
   return flows.flatMap((flow) =>
-    variants.flatMap((variant) => loads.map((load) => ({ flow, variant, ...load }))),
+    variants.flatMap((variant) =>
+      loads.map((load) => ({ flow, variant, ...load, ...(values.follow && { follow: true }) })),
+    ),
   );
 }
 

@@ -9,6 +9,7 @@ What to run:
   --spike 200          so many orders at once, and again when all of them have ended
   --flow pay           create (default), pay, cancel, get (GET /orders/{id}), mixed (70 % create, 20 % pay, 10 % cancel)
                        or several; what is not create has no floor
+  --follow             POST, then a GET that waits: shows what 202 takes (default: the POST waits)
   --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
   --seconds 10         measured time of a cell
   --warm 3             time before it that is not counted

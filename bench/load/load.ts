@@ -47,7 +47,7 @@ async function opening(target: Target): Promise<FromLoad> {
 async function flowsOf(target: Target): Promise<Flows> {
   if (target.kind === "api") {
     const pool: OrderPool = { unpaid: [], paid: [] };
-    return { of: ({ flow }) => createApiFlow(target, flow, pool) };
+    return { of: (cell) => createApiFlow(target, cell, pool) };
   }
   if (target.kind === "floor") return { of: ({ concurrency }) => createFloorFlow(target, concurrency) };
   if (target.kind === "restate") return { of: () => createRestateFlow(target) };

@@ -15,6 +15,8 @@ export interface Cell {
   readonly variant: Variant;
   /** Orders in flight, in a closed loop: the next one begins when one has ended. */
   readonly concurrency: number;
+  /** Followed by a GET after the 202; otherwise the POST prefers to wait for the end. */
+  readonly follow?: boolean;
   /** In bursts: the next `concurrency` orders begin at once when all of the last ones have ended. */
   readonly inBursts?: boolean;
   /**
