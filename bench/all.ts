@@ -31,7 +31,10 @@ const PARTS: readonly Part[] = [
   { title: "While old rows leave", args: `--retention --concurrency 16 ${TIMES}` },
   { title: "Open sagas", args: "--waiting --runs 3 --seconds 10" },
   { title: "Other engines", args: `--peers --concurrency 1,64,256 ${TIMES}` },
-  { title: "Other engines, everybody on the same two products", args: `--peers --concurrency 64 --variants hot ${TIMES}` },
+  {
+    title: "Other engines, everybody on the same two products",
+    args: `--peers --concurrency 64 --variants hot ${TIMES}`,
+  },
 ];
 
 /** One bench after the other, each with a system of its own. One that fails is told, and the next ones run. */
