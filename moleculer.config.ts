@@ -10,6 +10,7 @@ import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 import { natsOptions } from "./lib/nats-options.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
+import { traces } from "./lib/tracing/tracing.middleware.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
@@ -31,6 +32,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     registry: { preferLocal: true, stopDelay: 500 },
     validator: true,
     metrics: { enabled: true, collectProcessMetrics: false },
+    // Ours instead (docs/tracing.md): Moleculer's traces end at the first batch, row or record.
     tracing: false,
     internalMiddlewares: false,
     middlewares: [
@@ -41,6 +43,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
       closeBus,
       internalServer(settings),
       callers(),
+      ...traces(settings),
       ...packetSeal(settings),
     ],
   };

@@ -109,7 +109,8 @@ export class Engine<I extends Instance, Tx> {
       // With its calls in hand here, claiming it has only renewed the lease.
       if (busy.has(instance.id)) continue;
       this.remember(instance);
-      this.track(this.apply(instance, { kind: "timer" }), "recovery");
+      const applying = this.within(instance, () => this.apply(instance, { kind: "timer" }));
+      this.track(applying, "recovery");
     }
     return due.length === batchSizeMax;
   }
@@ -130,9 +131,17 @@ export class Engine<I extends Instance, Tx> {
       const key = `${instance.id} ${effect.token}`;
       if (this.calls.has(key)) continue;
       this.calls.set(key, instance.id);
-      const performing = this.perform(instance, effect).finally(() => this.calls.delete(key));
-      this.track(performing, `call ${effect.action}`);
+      const performing = this.within(instance, () => this.perform(instance, effect));
+      this.track(
+        performing.finally(() => this.calls.delete(key)),
+        `call ${effect.action}`,
+      );
     }
+  }
+
+  private within<Result>(instance: I, work: () => Result): Result {
+    const { within } = this.ports;
+    return within ? within(instance, work) : work();
   }
 
   private async perform(instance: I, effect: CallEffect): Promise<void> {

@@ -33,6 +33,8 @@ export interface EnginePorts<I extends Instance, Tx> {
   readonly store: InstanceStore<I, Tx>;
   /** Performs a call; never rejects. */
   readonly call: (instance: I, effect: CallEffect) => Promise<Reply>;
+  /** Runs what is done for an instance, in the context that belongs to it; left out: in whatever context there is. */
+  readonly within?: <Result>(instance: I, work: () => Result) => Result;
   readonly now: () => Date;
   readonly observer: EngineObserver<I>;
 }

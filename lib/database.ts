@@ -4,6 +4,7 @@ import { asDatabaseError, isConnectionError, isSerializationFailure } from "./da
 import { CommitOutcomeUnknownError } from "./errors.ts";
 import { faults, passCommit } from "./fault-points.ts";
 import type { Statement } from "./statement.ts";
+import { currentScope, inScope, inSpan, openSpan, tracing } from "./tracing/tracing.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -94,23 +95,32 @@ export function openDatabase(options: DatabaseOptions): Database {
   // An idle client whose server goes away emits here; the pool drops it and the next query reports the outage.
   pool.on("error", () => undefined);
   let closing: Promise<void> | undefined;
+  const run = async <Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> => {
+    counters.statements += 1;
+    counters.commits += 1;
+    try {
+      if (faults.armed) await passCommit(place, statement.name, "before");
+      const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
+      if (faults.armed) await passCommit(place, statement.name, "after");
+      return result.rows as Row[];
+    } catch (error) {
+      throw asDatabaseError(error, name);
+    }
+  };
   return {
     name,
     place,
     pool,
     counters,
     onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
-    async query<Row>(statement: Statement, values: readonly unknown[] = []) {
-      counters.statements += 1;
-      counters.commits += 1;
-      try {
-        if (faults.armed) await passCommit(place, statement.name, "before");
-        const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
-        if (faults.armed) await passCommit(place, statement.name, "after");
-        return result.rows as Row[];
-      } catch (error) {
-        throw asDatabaseError(error, name);
-      }
+    query<Row>(statement: Statement, values: readonly unknown[] = []) {
+      if (!tracing.on) return run<Row>(statement, values);
+      const span = {
+        name: `statement ${statement.name}`,
+        kind: "client",
+        attributes: { database: name },
+      } as const;
+      return inSpan(span, () => run<Row>(statement, values));
     },
     close() {
       closing ??= pool.end();
@@ -139,12 +149,46 @@ export async function withTransaction<Result>(
   const attemptsMax = options.attemptsMax ?? 5;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(database, work);
+      return await (tracing.on ? runTraced(database, work) : runOnce(database, work));
     } catch (error) {
       if (attempt >= attemptsMax || !isSerializationFailure(error)) throw error;
       database.counters.retries += 1;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt));
     }
+  }
+}
+
+/** The same as a span, which is named by the transaction's last statement, as its fault points are. */
+async function runTraced<Result>(database: Database, work: (tx: Tx) => Promise<Result>): Promise<Result> {
+  const scope = currentScope();
+  if (scope === undefined) return runOnce(database, work);
+  const span = openSpan(
+    { name: "transaction", kind: "client", attributes: { database: database.name } },
+    scope,
+  );
+  const statements: string[] = [];
+  const noting = (tx: Tx): Tx => ({
+    query(statement, values) {
+      statements.push(statement.name);
+      return tx.query(statement, values);
+    },
+    send(statement, values) {
+      statements.push(statement.name);
+      tx.send(statement, values);
+    },
+    afterCommit: tx.afterCommit,
+  });
+  const end = (error?: unknown) => {
+    const name = `transaction ${statements.at(-1) ?? "empty"}`;
+    span.end({ name, error, attributes: { statements: statements.join(" ") } });
+  };
+  try {
+    const result = await inScope(span.scope, () => runOnce(database, (tx) => work(noting(tx))));
+    end();
+    return result;
+  } catch (error) {
+    end(error);
+    throw error;
   }
 }
 

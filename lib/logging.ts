@@ -2,6 +2,7 @@ import type { BrokerOptions, Context, Logger } from "moleculer";
 import pino from "pino";
 import type { Config } from "./config.ts";
 import type { CallMeta } from "./define.ts";
+import { traceIdOf } from "./tracing/tracing.ts";
 
 /** What a line is about. Ids only: a log holds no personal data. */
 export interface Subject {
@@ -68,6 +69,7 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     formatters: { level: (level) => ({ level }) },
     serializers: { err: errorFields },
     hooks: { logMethod: detailsFirst },
+    ...(config.TRACE_EXPORTER !== "none" && { mixin: traceFields }),
     redact: { paths: NEVER.flatMap((field) => [field, `*.${field}`]), censor: "[redacted]" },
   };
   if (config.LOG_FORMAT === "json") return options;
@@ -77,6 +79,12 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     translateTime: "SYS:HH:MM:ss.l",
   };
   return { ...options, transport: { target: "pino-pretty", options: pretty } };
+}
+
+/** Of a line about something that is sampled: where its trace is found. */
+function traceFields({ correlationId }: { readonly correlationId?: unknown }): { traceId?: string } {
+  const traceId = traceIdOf(typeof correlationId === "string" ? correlationId : undefined);
+  return traceId === undefined ? {} : { traceId };
 }
 
 /** Moleculer writes `("message", details)`; pino would drop the details, and with them the error or the correlation id. */

@@ -7,6 +7,7 @@ import type { Config } from "../../lib/config.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
+import { recordInstance, withinTrace } from "./instance-trace.ts";
 import { callParticipant, subjectOf } from "./participants.ts";
 import { payOrderTcc } from "./pay-order.tcc.ts";
 import { createTccStore, holdingCounts } from "./tcc.store.ts";
@@ -46,6 +47,7 @@ export function createTccEngine(context: TccEngineContext): {
     {
       store: createTccStore(context.database),
       call: (transaction, effect) => callParticipant(broker, logger, transaction, effect),
+      within: withinTrace,
       now: () => new Date(),
       observer: {
         started: (transactions) => {
@@ -57,6 +59,7 @@ export function createTccEngine(context: TccEngineContext): {
           for (const transaction of transactions) {
             metrics.tccCompleted(transaction.state === "CONFIRMED" ? "confirmed" : "cancelled");
             if (transaction.failure?.code === "TIMEOUT") metrics.tccTimedOut();
+            recordInstance(transaction, transaction.failure?.code);
             const { type, state, failure } = transaction;
             log(logger, subjectOf(transaction)).info("transaction ended", {
               type,
