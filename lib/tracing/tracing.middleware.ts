@@ -39,6 +39,8 @@ export function traces(settings: Config): Middleware[] {
       await sender?.stop();
     },
     localAction(next: Handler, { name = "an action" }: { readonly name?: string }) {
+      // moleculer-web's own: the request that it stands for has a span already.
+      if (name.endsWith(".rest")) return next;
       return function traced(this: unknown, ctx: Context<unknown, TracedMeta>) {
         const isRemote = ctx.nodeID !== ctx.broker.nodeID;
         const parents = isRemote ? scopeOf(ctx.meta) : currentScope();
