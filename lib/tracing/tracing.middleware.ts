@@ -22,6 +22,7 @@ export function traces(settings: Config): Middleware[] {
   const { TRACE_EXPORTER: exporter, TRACE_URL: url } = settings;
   if (exporter === "none") return [];
   if (url === undefined) throw new ConfigError("TRACE_URL", "set it, for TRACE_EXPORTER names an exporter");
+  const headers = headersOf(settings);
   let sender: SpanSender | undefined;
   const middleware = {
     name: "Traces",
@@ -29,7 +30,7 @@ export function traces(settings: Config): Middleware[] {
       sender = createSpanSender({
         url,
         body: BODIES[exporter],
-        headers: headersOf(settings),
+        headers,
         onError: (problem, lost) => log(broker.logger, {}).warn("spans are late", { problem, lost }),
       });
       traceTo(sender.send);
