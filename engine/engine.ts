@@ -110,7 +110,7 @@ export class Engine<I extends Instance, Tx> {
       if (busy.has(instance.id)) continue;
       this.remember(instance);
       const applying = this.within(instance, () => this.apply(instance, { kind: "timer" }));
-      this.track(applying, "recovery");
+      this.track(applying, "recovery", instance);
     }
     return due.length === batchSizeMax;
   }
@@ -132,10 +132,8 @@ export class Engine<I extends Instance, Tx> {
       if (this.calls.has(key)) continue;
       this.calls.set(key, instance.id);
       const performing = this.within(instance, () => this.perform(instance, effect));
-      this.track(
-        performing.finally(() => this.calls.delete(key)),
-        `call ${effect.action}`,
-      );
+      const settled = performing.finally(() => this.calls.delete(key));
+      this.track(settled, `call ${effect.action}`, instance);
     }
   }
 
@@ -233,9 +231,9 @@ export class Engine<I extends Instance, Tx> {
     return [...folded.values()].sort((a, b) => byId(a.change, b.change));
   }
 
-  private track(work: Promise<void>, what: string): void {
+  private track(work: Promise<void>, what: string, instance: I): void {
     const tracked: Promise<void> = work
-      .catch((error: unknown) => this.ports.observer.failed?.(what, error))
+      .catch((error: unknown) => this.ports.observer.failed?.(what, error, instance))
       .finally(() => this.working.delete(tracked));
     this.working.add(tracked);
   }

@@ -26,7 +26,7 @@ export interface EngineObserver<I extends Instance> {
   /** After each durable change. */
   saved?(changes: readonly Change<I>[]): void;
   ended?(instances: readonly I[]): void;
-  failed?(problem: string, error: unknown): void;
+  failed?(problem: string, error: unknown, instance: I): void;
 }
 
 export interface EnginePorts<I extends Instance, Tx> {

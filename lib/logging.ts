@@ -6,9 +6,9 @@ import { traceIdOf } from "./tracing/tracing.ts";
 
 /** What a line is about. Ids only: a log holds no personal data. */
 export interface Subject {
-  readonly correlationId?: string;
-  readonly orderId?: string;
-  readonly sagaId?: string;
+  readonly correlationId?: string | undefined;
+  readonly orderId?: string | undefined;
+  readonly sagaId?: string | undefined;
 }
 
 /** More fields of one line; an error goes under `err`. */

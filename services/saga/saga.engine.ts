@@ -70,7 +70,8 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
           }
           context.onEnded(sagas.map(({ id }) => id));
         },
-        failed: (what, err) => log(logger, {}).warn("the saga engine will try again", { what, err }),
+        failed: (what, err, saga) =>
+          log(logger, subjectOf(saga)).warn("the saga engine will try again", { what, err }),
       },
     },
     { leaseMs, batchSizeMax },

@@ -69,7 +69,8 @@ export function createTccEngine(context: TccEngineContext): {
           }
           context.onEnded(transactions.map(({ id }) => id));
         },
-        failed: (what, err) => log(logger, {}).warn("the TCC engine will try again", { what, err }),
+        failed: (what, err, transaction) =>
+          log(logger, subjectOf(transaction)).warn("the TCC engine will try again", { what, err }),
       },
     },
     { leaseMs, batchSizeMax },
