@@ -22,7 +22,8 @@ export function stepTable(type: string): string {
       step.mode,
       exchangeText(step.exchange),
       seconds(step.exchange),
-      String(step.attemptsMax),
+      // A command whose event does not come in time is given up before the pivot, and sent again after it.
+      step.exchange.kind === "request" && step.mode === "compensatable" ? "1" : String(step.attemptsMax),
       step.mode === "compensatable" ? "compensate" : "stuck",
       undoText(step),
     ]),
