@@ -2,9 +2,10 @@ import type { Duplex } from "node:stream";
 import pg from "pg";
 import { asDatabaseError, isConnectionError, isSerializationFailure } from "./database-errors.ts";
 import { CommitOutcomeUnknownError } from "./errors.ts";
-import { faults, passCommit } from "./fault-points.ts";
-import type { Statement } from "./statement.ts";
-import { currentScope, inScope, inSpan, openSpan, tracing } from "./tracing/tracing.ts";
+import { faults, passCommit, passRead } from "./fault-points.ts";
+import { onlyReads, type Statement } from "./statement.ts";
+import { inStatement, runTraced } from "./tracing/traced-database.ts";
+import { tracing } from "./tracing/tracing.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -99,9 +100,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     counters.statements += 1;
     counters.commits += 1;
     try {
-      if (faults.armed) await passCommit(place, statement.name, "before");
+      if (faults.armed) await passBefore(place, statement.name, !onlyReads(statement));
       const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
-      if (faults.armed) await passCommit(place, statement.name, "after");
+      if (faults.armed && !onlyReads(statement)) await passCommit(place, statement.name, "after");
       return result.rows as Row[];
     } catch (error) {
       throw asDatabaseError(error, name);
@@ -114,13 +115,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     counters,
     onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
     query<Row>(statement: Statement, values: readonly unknown[] = []) {
-      if (!tracing.on) return run<Row>(statement, values);
-      const span = {
-        name: `statement ${statement.name}`,
-        kind: "client",
-        attributes: { database: name },
-      } as const;
-      return inSpan(span, () => run<Row>(statement, values));
+      const work = () => run<Row>(statement, values);
+      return tracing.on ? inStatement(name, statement, work) : work();
     },
     close() {
       closing ??= pool.end();
@@ -128,6 +124,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
 }
+
+const passBefore = (place: string, statement: string, writes: boolean) =>
+  writes ? passCommit(place, statement, "before") : passRead(place, statement);
 
 export interface TransactionOptions {
   /** Whole-transaction runs in all when PostgreSQL reports a serialization failure or a deadlock. */
@@ -149,46 +148,12 @@ export async function withTransaction<Result>(
   const attemptsMax = options.attemptsMax ?? 5;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await (tracing.on ? runTraced(database, work) : runOnce(database, work));
+      return await (tracing.on ? runTraced(database, work, runOnce) : runOnce(database, work));
     } catch (error) {
       if (attempt >= attemptsMax || !isSerializationFailure(error)) throw error;
       database.counters.retries += 1;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 10 * attempt));
     }
-  }
-}
-
-/** The same as a span, which is named by the transaction's last statement, as its fault points are. */
-async function runTraced<Result>(database: Database, work: (tx: Tx) => Promise<Result>): Promise<Result> {
-  const scope = currentScope();
-  if (scope === undefined) return runOnce(database, work);
-  const span = openSpan(
-    { name: "transaction", kind: "client", attributes: { database: database.name } },
-    scope,
-  );
-  const statements: string[] = [];
-  const noting = (tx: Tx): Tx => ({
-    query(statement, values) {
-      statements.push(statement.name);
-      return tx.query(statement, values);
-    },
-    send(statement, values) {
-      statements.push(statement.name);
-      tx.send(statement, values);
-    },
-    afterCommit: tx.afterCommit,
-  });
-  const end = (error?: unknown) => {
-    const name = `transaction ${statements.at(-1) ?? "empty"}`;
-    span.end({ name, error, attributes: { statements: statements.join(" ") } });
-  };
-  try {
-    const result = await inScope(span.scope, () => runOnce(database, (tx) => work(noting(tx))));
-    end();
-    return result;
-  } catch (error) {
-    end(error);
-    throw error;
   }
 }
 
@@ -201,8 +166,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   const hooks: (() => void)[] = [];
   // A transaction is named by its last statement.
   let last = "empty";
+  let wrote = false;
   const run = (statement: Statement, values: readonly unknown[] = []) => {
     last = statement.name;
+    if (faults.armed) wrote ||= !onlyReads(statement);
     counters.statements += 1;
     gather(client);
     return client.query({ name: statement.name, text: statement.text, values: [...values] });
@@ -233,7 +200,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     const result = await work(tx);
     // Nothing was committed by a connection that ended before it heard of COMMIT.
     if (broken) throw broken;
-    if (faults.armed) await passCommit(database.place, last, "before");
+    if (faults.armed) await passBefore(database.place, last, wrote);
     const commit = client.query("commit");
     track(commit);
     outcomeOpen = true;
@@ -242,7 +209,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
-    if (faults.armed) await passCommit(database.place, last, "after");
+    if (faults.armed && wrote) await passCommit(database.place, last, "after");
     runHooks(database, hooks);
     return result;
   } catch (error) {

@@ -5,10 +5,12 @@ import { openApi } from "../services/gateway/contract/openapi.ts";
 import { postmanCollection } from "../services/gateway/contract/postman.ts";
 import { envelope, errorTable, eventSchemas, eventTable } from "../services/gateway/contract/tables.ts";
 import { participantTable, stepTable } from "../services/saga/pattern-tables.ts";
+import { SETTING_KINDS, settingsTable } from "./settings-table.ts";
 
 /**
  * npm run contract: writes what is made of the table of routes and kept in the repository (the Postman collection, the
- * codes in docs/api.md, the events' schemas, the steps of sagas and payments). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
+ * codes in docs/api.md), of the events (docs/events.md), of the definitions of sagas and payments, and of the settings
+ * (docs/settings.md). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
  * document, with `openapi` or `asyncapi` it prints that document.
  */
 
@@ -49,6 +51,11 @@ const GENERATED: readonly Generated[] = [
       ),
   },
   { file: "docs/tcc-patterns.md", make: (before) => withTable(before, "PAY_ORDER", participantTable()) },
+  {
+    file: "docs/settings.md",
+    make: (before) =>
+      SETTING_KINDS.reduce((text, kind) => withTable(text, kind, settingsTable(kind)), before),
+  },
 ];
 
 async function generate(write: boolean): Promise<void> {
