@@ -18,6 +18,7 @@ import { INBOX_ATTEMPTS, poisonMessages } from "./checkout-poison.suite.ts";
 import { scarcity } from "./checkout-scarcity.suite.ts";
 import { traces } from "./checkout-traces.suite.ts";
 import { redaction } from "./redaction.suite.ts";
+import { runbook } from "./runbook.suite.ts";
 
 export function checkout(mode: Mode): void {
   const collector = useCollector();
@@ -37,6 +38,7 @@ export function checkout(mode: Mode): void {
   describe("bad input", () => badInput(shared));
   describe("traces", () => traces(mode, shared, collector));
   describe("what is personal", () => redaction(shared));
+  describe("an operator with the runbook", () => runbook(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();
