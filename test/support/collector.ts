@@ -25,7 +25,7 @@ export interface CollectedSpan {
 export interface Collector {
   /** Settings of a system that traces what its callers sample, and nothing else. */
   readonly env: NodeJS.ProcessEnv;
-  /** The spans of a trace, once all of these are there. */
+  /** The spans of a trace, once all of these are there and all hang together: each process sends its own, every second. */
   trace(traceId: string, names: readonly string[]): Promise<CollectedSpan[]>;
   stop(): Promise<void>;
 }
@@ -54,17 +54,20 @@ export async function startCollector(): Promise<Collector> {
     async trace(traceId, names) {
       await starting;
       let missing = names;
+      let tops: string[] = [];
       return until(
         `trace ${traceId} is whole`,
         async () => {
           const answer = await fetch(`${url}/api/v2/trace/${traceId}`);
           const spans = (answer.ok ? await answer.json() : []) as CollectedSpan[];
           missing = names.filter((name) => !spans.some((span) => span.name === name));
-          return missing.length === 0 && spans;
+          tops = topsOf(spans).map(({ name }) => name);
+          return missing.length === 0 && tops.length === 1 && spans;
         },
         { timeoutMs: 60_000 },
       ).catch((cause: unknown) => {
-        throw new Error(`trace ${traceId} lacks ${missing.join(", ")}`, { cause });
+        const problem = `lacks [${missing.join(", ")}], and has its tops at [${tops.join(", ")}]`;
+        throw new Error(`trace ${traceId} ${problem}`, { cause });
       });
     },
     async stop() {
@@ -73,6 +76,12 @@ export async function startCollector(): Promise<Collector> {
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** The spans whose parents are not in the trace. */
+export function topsOf(spans: readonly CollectedSpan[]): CollectedSpan[] {
+  const ids = new Set(spans.map(({ id }) => id));
+  return spans.filter(({ parentId }) => parentId === undefined || !ids.has(parentId));
 }
 
 /** The names from the top of its trace to this span. */
@@ -101,6 +110,6 @@ export function treeOf(spans: readonly CollectedSpan[]): string {
         const line = `${milliseconds(timestamp - startUs)} ${milliseconds(duration)}  ${"  ".repeat(depth)}${name} [${localEndpoint.serviceName}]${shared}`;
         return [tags.error === undefined ? line : `${line} ! ${tags.error}`, ...below(span.id, depth + 1)];
       });
-  const top = inOrder.find(({ parentId }) => !spans.some(({ id }) => id === parentId));
+  const [top] = topsOf(inOrder);
   return [` start ms  took ms`, ...below(top?.parentId, 0)].join("\n");
 }
