@@ -14,6 +14,7 @@ import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, releaseRefused } from "./outbox.store.ts";
 import { backlogOf, refusedCount } from "./outbox-backlog.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
+import { recordPublished } from "./outbox-trace.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
 export interface NewEvent<Type extends EventType = EventType> {
@@ -62,7 +63,10 @@ export const outbox = (service: string) =>
         pollMs: settings.OUTBOX_POLL_MS,
         batchSize: settings.OUTBOX_BATCH_SIZE,
         leaseMs: settings.OUTBOX_LEASE_MS,
-        onPublished: (events, durationMs) => metrics.outboxPublished(events.length, durationMs / 1_000),
+        onPublished: (events, durationMs) => {
+          metrics.outboxPublished(events.length, durationMs / 1_000);
+          recordPublished(events, service, durationMs);
+        },
         onFailed: (event, reason) => {
           metrics.outboxFailed();
           const { type: eventType, aggregateId } = event;
