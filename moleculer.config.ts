@@ -5,6 +5,7 @@ import { type Config, config } from "./lib/config.ts";
 import { checkConnections } from "./lib/connections.middleware.ts";
 import { deadlines } from "./lib/deadline.ts";
 import { drain } from "./lib/drain.ts";
+import { faultInjection } from "./lib/fault-injection.middleware.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
@@ -43,6 +44,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
       closeBus,
       internalServer(settings),
       callers(),
+      faultInjection(settings),
       silentNodes(silent),
       ...packetSeal(settings),
     ],

@@ -9,7 +9,6 @@ import type {
   IdempotencyClaim,
   IdempotentAnswer,
   OperationDone,
-  OperatorActionView,
   OrderBill,
   OrderMove,
   OrderStatus,
@@ -28,12 +27,14 @@ import type {
   SagaView,
   SetCustomerStatusParams,
   StoredCustomer,
+  TrailEntry,
+  TrailFilter,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName } from "./settings.ts";
+import type { DatabaseName, ServiceName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
 export interface Operation {
@@ -63,8 +64,16 @@ type Redrives = {
   [Name in `${DatabaseName}.redriveEvent`]: { params: { position: number }; result: { done: true } };
 };
 
+/** What each service's audit trail holds, newest first. */
+type Trails = {
+  [Name in `${DatabaseName}.trail`]: {
+    params: TrailFilter;
+    result: { items: readonly Omit<TrailEntry, "service">[] };
+  };
+};
+
 /** Every action that crosses a service border, with what it takes and gives. */
-export interface Actions extends Redrives {
+export interface Actions extends Redrives, Trails {
   "order.draft": {
     params: {
       orderId: string;
@@ -139,6 +148,11 @@ export interface Actions extends Redrives {
     params: { subject: string; version?: number; actor: string; reason: string };
     result: { subject: string; version: number };
   };
+  /** Only in demo mode or with FAULT_INJECTION (lib/fault-injection.middleware.ts). */
+  "faults.arm": {
+    params: { faults: string; service?: ServiceName; actor: string };
+    result: { faults: string; service?: ServiceName };
+  };
   /** Least versions of tokens that changed after a revision. */
   "customer.tokenVersions": {
     params: { after: number };
@@ -162,8 +176,14 @@ export interface Actions extends Redrives {
     params: { orderId: string; sagaId: string; reason: Reason; actor: string };
     result: { orderId: string; before: OrderStatus; items: readonly Line[] };
   };
-  "order.ship": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
-  "order.complete": { params: { orderId: string }; result: { orderId: string; status: OrderStatus } };
+  "order.ship": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
+  "order.complete": {
+    params: { orderId: string; actor: string };
+    result: { orderId: string; status: OrderStatus };
+  };
   /** TCC of stock. Without a reservation, `stockTry` makes one of `items`; with one it holds it. */
   "product.stockTry": {
     params: { gid: string; orderId: string; items?: readonly Line[]; ttlSeconds?: number };
@@ -222,10 +242,6 @@ export interface Actions extends Redrives {
   "saga.forceCancel": { params: Operation; result: IdempotentAnswer<OperationDone> };
   "saga.list": { params: InstanceQuery; result: Page<SagaView> };
   "saga.transactions": { params: InstanceQuery; result: Page<TransactionView> };
-  "saga.deeds": {
-    params: { actor?: string; action?: string; targetId?: string; limit?: number; cursor?: string };
-    result: Page<OperatorActionView>;
-  };
   "saga.deadLetters": {
     params: {
       status?: DeadLetterView["status"];

@@ -1,5 +1,6 @@
 import type { Line, Reason } from "./events.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
+import type { DatabaseName } from "./settings.ts";
 
 /** Params and results of the actions that services call on each other (lib/actions.ts). Money in minor units, times ISO 8601 UTC. */
 
@@ -194,16 +195,30 @@ export interface OperationDone {
   readonly done: true;
 }
 
-/** One line of the trail of what operators did. */
-export interface OperatorActionView {
-  readonly actionId: string;
+/** One entry of the audit trail of a service. */
+export interface TrailEntry {
+  readonly service: DatabaseName;
+  /** Its place in that trail. */
+  readonly sequence: number;
+  readonly at: string;
+  /** The subject of a token, or the part of the system that acted by itself. */
   readonly actor: string;
   readonly action: string;
-  readonly targetType: "saga" | "transaction" | "dead-letter";
-  readonly targetId: string;
-  readonly reason: string;
-  readonly result: string;
-  readonly at: string;
+  /** "order 0199…", or a route. */
+  readonly target: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly correlationId?: string;
+  readonly hash: string;
+}
+
+export interface TrailFilter {
+  /** Entries before that one; left out: from the end of the trail. */
+  readonly before?: number;
+  readonly actor?: string;
+  /** An action, or the first word of several. */
+  readonly action?: string;
+  readonly targetId?: string;
+  readonly rows: number;
 }
 
 export interface DeadLetterView {

@@ -14,6 +14,17 @@ interface Answer {
   readonly body: string;
 }
 
+type Page = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+const pages = new WeakMap<ServiceBroker, Map<string, Page>>();
+
+/** Where services put more pages for the internal port, by their paths; each answers GET and HEAD by itself. */
+export function internalPagesOf(broker: ServiceBroker): Map<string, Page> {
+  const known = pages.get(broker) ?? new Map<string, Page>();
+  pages.set(broker, known);
+  return known;
+}
+
 /** Serves /metrics, /live and /ready of this process on INTERNAL_PORT, from before its services start until after they stopped. */
 export function internalServer(config: Config): Middleware {
   let server: Server | undefined;
@@ -56,10 +67,11 @@ async function respond(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const answer = await answerTo(broker, request).catch((error: unknown) => {
+  const answer = await answerOrShow(broker, request, response).catch((error: unknown) => {
     log(broker.logger, {}).error("the internal port failed", { err: error });
     return json(500, { error: "INTERNAL_ERROR" });
   });
+  if (answer === undefined) return;
   response.writeHead(answer.status, {
     "content-type": answer.type,
     "content-length": Buffer.byteLength(answer.body),
@@ -68,10 +80,23 @@ async function respond(
   response.end(request.method === "HEAD" ? undefined : answer.body);
 }
 
-async function answerTo(broker: ServiceBroker, request: IncomingMessage): Promise<Answer> {
+/** Nothing when a page has answered by itself. */
+async function answerOrShow(
+  broker: ServiceBroker,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<Answer | undefined> {
   if (request.method !== "GET" && request.method !== "HEAD")
     return json(405, { error: "METHOD_NOT_ALLOWED" });
-  switch (request.url?.split("?", 1)[0]) {
+  const path = request.url?.split("?", 1)[0] ?? "";
+  const page = internalPagesOf(broker).get(path);
+  if (page === undefined) return answerTo(broker, path);
+  await page(request, response);
+  return undefined;
+}
+
+async function answerTo(broker: ServiceBroker, path: string): Promise<Answer> {
+  switch (path) {
     case "/metrics":
       await metricsOf(broker).refresh();
       return {

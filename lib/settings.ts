@@ -87,12 +87,19 @@ export const SETTINGS = {
   PG_PORT: port(54_329, "Port of the embedded PostgreSQL."),
   NATS_PORT: port(4_222, "Port of the NATS server that npm run stack starts."),
   KAFKA_PORT: port(9_092, "Port of the Kafka broker that npm run stack starts."),
+  PROMETHEUS_PORT: port(9_090, "Port of the Prometheus that npm run observe starts."),
   REQUEST_TIMEOUT_MS: integer(5_000, 100, 600_000, "A call between services fails after this time."),
   SHUTDOWN_TIMEOUT_MS: integer(20_000, 100, 600_000, "Longest wait for work in hand at SIGTERM."),
   BATCH_SIZE_MAX: integer(256, 1, 5_000, "Most items that share one transaction."),
   OUTBOX_POLL_MS: integer(500, 10, 60_000, "Relay's fallback poll; it is woken after each commit."),
   OUTBOX_BATCH_SIZE: integer(1_000, 1, 10_000, "Most events that a relay publishes at once."),
   OUTBOX_LEASE_MS: integer(5_000, 500, 600_000, "How long a relay owns a bucket without renewing it."),
+  BUS_LEASE_MS: integer(
+    4_000,
+    500,
+    600_000,
+    "PostgreSQL bus: a consumer without a sign of life for this long loses its partitions.",
+  ),
   INBOX_ATTEMPTS_MAX: integer(
     5,
     1,
@@ -194,11 +201,19 @@ export const SETTINGS = {
     fallback: [],
     about: "For tests: where this process ends, fails or waits.",
   }),
-  FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
+  FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point that is passed."),
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
-  DOCS: flag(true, "Whether the gateway shows /docs, /openapi.json and /asyncapi.json."),
+  FAULT_INJECTION: flag(
+    false,
+    "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",
+  ),
+  DOCS: choice(
+    ["true", "false", "internal"],
+    "true",
+    "Where the gateway shows /docs, /openapi.json and /asyncapi.json: on PORT, nowhere, or on INTERNAL_PORT.",
+  ),
   DEMO: flag(false, "Demo mode: own keys, tokens and data."),
   JWT_KEYS: optional("JWKS with the public keys that tokens are checked against: a file or an https URL."),
   PERSONAL_DATA_KEYS: secret(

@@ -1,8 +1,9 @@
 import type { Database } from "../lib/database.ts";
-import { defineMixin } from "../lib/define.ts";
+import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { log } from "../lib/logging.ts";
 import { createPoller, type Poller } from "../lib/poller.ts";
 import { trailHead } from "./audit-trail.store.ts";
+import { listTrail } from "./audit-trail-list.store.ts";
 
 interface AuditTrailVars {
   database: Database;
@@ -10,11 +11,12 @@ interface AuditTrailVars {
 }
 
 const WITNESS_EVERY_MS = 60_000;
+const text = { type: "string", min: 1, max: 200, optional: true } as const;
 
 /**
  * Says in the log how far the service's audit trail has come, and its last hash. Whoever can write to the database
  * could make a whole new chain; not one that fits the log. Needs the database mixin; entries are written by
- * `appendToTrail`.
+ * `appendToTrail`, and operators look through them by the action `trail`.
  */
 export const auditTrail = (service: string) =>
   defineMixin<AuditTrailVars>()({
@@ -33,6 +35,23 @@ export const auditTrail = (service: string) =>
         },
         onError: (err) => log(this.logger, {}).warn("the audit trail's head will be read again", { err }),
       });
+    },
+    actions: {
+      /** What the trail holds, newest first. */
+      trail: {
+        callers: ["gateway"],
+        params: {
+          $$strict: true,
+          before: { type: "number", integer: true, min: 0, optional: true },
+          actor: text,
+          action: text,
+          targetId: text,
+          rows: { type: "number", integer: true, min: 1, max: 101 },
+        },
+        async handler(ctx: ActionContext<"order.trail">) {
+          return { items: await listTrail(this.database, ctx.params) };
+        },
+      },
     },
     async started() {
       this.trailWitness.start();

@@ -4,10 +4,11 @@ import { asyncApi } from "../services/gateway/contract/asyncapi.ts";
 import { openApi } from "../services/gateway/contract/openapi.ts";
 import { postmanCollection } from "../services/gateway/contract/postman.ts";
 import { errorTable, eventTable } from "../services/gateway/contract/tables.ts";
+import { SETTING_KINDS, settingsTable } from "./settings-table.ts";
 
 /**
  * npm run contract: writes what is made of the table of routes and kept in the repository (the Postman collection, the
- * codes in docs/api.md). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
+ * codes in docs/api.md), and of the settings (docs/settings.md). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
  * document, with `openapi` or `asyncapi` it prints that document.
  */
 
@@ -33,6 +34,11 @@ const GENERATED: readonly Generated[] = [
   {
     file: "docs/api.md",
     make: (before) => withTable(withTable(before, "codes", errorTable()), "events", eventTable()),
+  },
+  {
+    file: "docs/settings.md",
+    make: (before) =>
+      SETTING_KINDS.reduce((text, kind) => withTable(text, kind, settingsTable(kind)), before),
   },
 ];
 

@@ -55,5 +55,8 @@ async function startProcesses(
   context.lifecycle.defer(supervisor.stop);
   context.lifecycle.atExit(supervisor.kill);
   await supervisor.ready();
-  return { ...supervisor, internalPorts: [...envs.values()].map((one) => one.INTERNAL_PORT ?? "") };
+  const processes = Object.fromEntries(
+    services.map((name) => [name, { internalPort: envs.get(name)?.INTERNAL_PORT ?? "", services: [name] }]),
+  );
+  return { ...supervisor, processes };
 }

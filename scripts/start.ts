@@ -22,7 +22,7 @@ async function startInProcess({ lifecycle }: DemoContext, { env }: Prepared): Pr
   lifecycle.onCrash((error) => logger.fatal("unexpected error, the process ends", error));
   return {
     pids: () => ({ holdfast: process.pid }),
-    internalPorts: [env.INTERNAL_PORT ?? ""],
+    processes: { holdfast: { internalPort: env.INTERNAL_PORT ?? "", services: names } },
     stop: services.stop,
   };
 }

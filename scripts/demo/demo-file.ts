@@ -1,9 +1,14 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, loadConfig } from "../../lib/config.ts";
-import type { DatabaseName } from "../../lib/settings.ts";
+import type { DatabaseName, ServiceName } from "../../lib/settings.ts";
 import { errorCode } from "../parts/process.ts";
 import type { Tokens } from "./tokens.ts";
+
+export interface DemoProcessFacts {
+  readonly internal: string;
+  readonly services: readonly ServiceName[];
+}
 
 /** What a running demo tells scripts, tests and the curious; see "The demo file" in the README. */
 export interface DemoFile {
@@ -11,6 +16,8 @@ export interface DemoFile {
   readonly internal: string;
   /** Process ids by process: one for npm start, one for each service for npm run stack. */
   readonly pids: Readonly<Record<string, number>>;
+  /** By process, too: where it answers /ready, /live and /metrics, and which services it runs. */
+  readonly processes: Readonly<Record<string, DemoProcessFacts>>;
   readonly tokens: Tokens;
   readonly products: { readonly plenty: string; readonly scarce: string; readonly soldOut: string };
   readonly databases: Readonly<Record<DatabaseName, string>>;

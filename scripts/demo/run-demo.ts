@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Config } from "../../lib/config.ts";
+import type { ServiceName } from "../../lib/settings.ts";
 import { DEMO_PRODUCTS } from "../../migrations/seeds/demo.ts";
 import { configOrExit } from "../exit.ts";
 import { type Lifecycle, runLifecycle } from "../lifecycle.ts";
@@ -21,11 +22,16 @@ export interface Parts {
   stop(): Promise<void>;
 }
 
+export interface ProcessPlan {
+  /** Where it answers /ready. */
+  readonly internalPort: string;
+  readonly services: readonly ServiceName[];
+}
+
 export interface Services {
   /** Process ids by process, as they are now. */
   pids(): Readonly<Record<string, number>>;
-  /** Where each process answers /ready. */
-  readonly internalPorts: readonly string[];
+  readonly processes: Readonly<Record<string, ProcessPlan>>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +90,7 @@ async function startDemo(plan: DemoPlan, config: Config, lifecycle: Lifecycle): 
     api: `http://${host}:${ports.PORT}/api`,
     internal: `http://${host}:${ports.INTERNAL_PORT}`,
     pids: services.pids(),
+    processes: factsOf(host, services.processes),
     tokens: prepared.tokens,
     products: DEMO_PRODUCTS,
     databases: prepared.databases,
@@ -101,12 +108,23 @@ async function startDemo(plan: DemoPlan, config: Config, lifecycle: Lifecycle): 
     removeDemoFile(dataDir);
     await services.stop();
   });
-  await waitUntilReady(host, services.internalPorts);
+  await waitUntilReady(
+    host,
+    Object.values(services.processes).map(({ internalPort }) => internalPort),
+  );
   await waitUntilReached(demo().api, prepared.tokens);
   writeHeaderFiles(dataDir, prepared.tokens);
   writeDemoFile(dataDir, demo());
   announced = true;
   console.log(banner(demo(), config, dataDir, (performance.now() - startedAt) / 1000));
+}
+
+function factsOf(host: string, processes: Services["processes"]): DemoFile["processes"] {
+  const facts = Object.entries(processes).map(([name, { internalPort, services }]) => [
+    name,
+    { internal: `http://${host}:${internalPort}`, services },
+  ]);
+  return Object.fromEntries(facts);
 }
 
 /** npm keeps flags that stand before `--` to itself and passes them on as variables. */

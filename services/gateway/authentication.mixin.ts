@@ -1,5 +1,6 @@
 import type { Config } from "../../lib/config.ts";
 import { callAction, defineMixin } from "../../lib/define.ts";
+import { factsOf } from "../../lib/errors.ts";
 import { log } from "../../lib/logging.ts";
 import { readinessOf } from "../../lib/readiness.ts";
 import { createVerifier, type Verifier } from "./auth.ts";
@@ -30,7 +31,11 @@ export const authentication = (settings: Config) =>
           callAction(this.broker, "customer.tokenVersions", { after }, { caller: "gateway" }),
         intervalMs: settings.REVOCATION_POLL_MS,
         stalenessMaxMs: settings.REVOCATION_STALENESS_SECONDS * 1_000,
-        onError: (err) => log(this.logger, {}).warn("revoked tokens could not be looked up", { err }),
+        onError: (err, loaded) => {
+          // Services start beside each other; one that stays away is told by readiness.
+          const isStart = !loaded && factsOf(err).type === "SERVICE_NOT_FOUND";
+          log(this.logger, {})[isStart ? "debug" : "warn"]("revoked tokens could not be looked up", { err });
+        },
       });
     },
     async started() {

@@ -81,6 +81,9 @@ export function isObject(body: unknown): body is Record<string, unknown> {
 }
 
 function fieldError({ type, field = "", message, actual }: Finding): FieldError {
+  // Of an optional field too, the validator would say that it is required.
+  if (type === "required" && actual === null)
+    return { field, message: `The '${field}' field must not be null.` };
   if (type !== "objectStrict") return { field, message: message ?? "is not valid" };
   return { field, message: `These fields are not known here: ${String(actual).slice(0, 200)}.` };
 }

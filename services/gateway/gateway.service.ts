@@ -11,7 +11,7 @@ import { createApiServer } from "./api-server.ts";
 import { authentication } from "./authentication.mixin.ts";
 import { answerOf } from "./conditional.ts";
 import type { Route } from "./contract/route.ts";
-import { showDocument } from "./documents.ts";
+import { documents } from "./documents.mixin.ts";
 import { problemOf } from "./errors.ts";
 import { personalData } from "./personal-data.mixin.ts";
 import { protection } from "./protection.mixin.ts";
@@ -46,6 +46,7 @@ export const gatewayService = (settings: Config) =>
       authentication(settings),
       protection(settings),
       streaming(settings),
+      documents(settings),
       ApiGateway,
     ],
     settings: webSettings,
@@ -57,13 +58,6 @@ export const gatewayService = (settings: Config) =>
         const reply = await replyTo(this, route, request, response);
         if (reply.follow) this.follow(request, response, reply.follow);
         else this.answer(request, response, answerOf(route, request, reply));
-      },
-
-      /** What explains the API, where this deployment shows it. */
-      async handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void> {
-        if (request.method !== "GET") throw new MethodNotAllowedError(["GET"]);
-        if (!settings.DOCS) throw new RouteNotFoundError();
-        await showDocument(path, request, response);
       },
 
       answer(request: WebRequest, response: ServerResponse, answer: Answer, contentType?: string): void {

@@ -3,7 +3,7 @@ import { InvalidInputError } from "../../lib/errors.ts";
 import { bodyReader, text, uuid as uuidField } from "./body-schema.ts";
 import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
-import { oneOf, PAGE, type QueryOf, token, uuid, yesOrNo } from "./query.ts";
+import { oneOf, PAGE, type QueryOf, token, yesOrNo } from "./query.ts";
 import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
 /** What operators look at and do: /ops. */
@@ -26,7 +26,6 @@ export const LETTER_QUERY = {
   eventType: token(255),
   ...PAGE,
 };
-export const DEED_QUERY = { actor: token(64), action: token(64), targetId: uuid, ...PAGE };
 
 const reason = { ...text(1_000), min: 3, json: { examples: ["the cause is mended"] } };
 export const reasonBody = bodyReader<{ reason: string }>({ reason });
@@ -100,9 +99,4 @@ export async function redriveDeadLetters(request: ApiRequest<Redrive>, call: Cal
   const params = { ...body, ...(letterIds && { letterIds: letterIds.map((id) => id.toLowerCase()) }) };
   const claim = claimIfKeyed(request, "POST /ops/dead-letters/redrive", params);
   return answerOf(await call("saga.redrive", { ...params, actor: request.principal.subject, ...claim }));
-}
-
-/** GET /ops/audit: what operators did. */
-export async function listDeeds({ query }: Asked<typeof DEED_QUERY>, call: Call): Promise<Reply> {
-  return ok(await call("saga.deeds", query));
 }

@@ -3,13 +3,12 @@ import * as views from "./contract/operator-views.ts";
 import type { ProblemCode } from "./contract/problems.ts";
 import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
+import { armFaults, faultsBody } from "./faults.ts";
 import {
-  DEED_QUERY,
   getOperatedSaga,
   getOperatedTransaction,
   LETTER_QUERY,
   listDeadLetters,
-  listDeeds,
   listSagas,
   listTransactions,
   operate,
@@ -20,6 +19,7 @@ import {
   TRANSACTION_QUERY,
 } from "./operations.ts";
 import { revocationBody, revokeTokens } from "./tokens.ts";
+import { listTrails, TRAIL_QUERY } from "./trail.ts";
 
 const looking = { tag: "operations", method: "GET", roles: ["operator"], status: 200 } as const;
 const doing = { ...looking, method: "POST", key: "optional" } as const;
@@ -131,6 +131,19 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: revokeTokens,
   }),
   route({
+    ...looking,
+    method: "POST",
+    id: "armFaults",
+    summary: "Have nodes fail at named points",
+    more: "For trying what happens then; in demo mode, or where FAULT_INJECTION is set. In place of the earlier ones; an empty text disarms them. See docs/fault-injection.md.",
+    path: "/ops/faults",
+    action: "faults.arm",
+    answer: views.armedFaults,
+    body: faultsBody,
+    problems: ["FAULT_INJECTION_OFF"],
+    handle: armFaults,
+  }),
+  route({
     ...listing(views.deadLetter),
     id: "listDeadLetters",
     summary: "List dead letters, newest first",
@@ -151,12 +164,13 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: redriveDeadLetters,
   }),
   route({
-    ...listing(views.operatorAction),
-    id: "listOperatorActions",
-    summary: "List what operators did, newest first",
+    ...listing(views.trailEntry),
+    id: "listAuditTrail",
+    summary: "List who did what to what, newest first",
+    more: "The audit trails of all services: what operators and staff did, and what was refused. It takes all of them to answer, or the one in `service`.",
     path: "/ops/audit",
-    action: "saga.deeds",
-    query: DEED_QUERY,
-    handle: listDeeds,
+    action: "saga.trail",
+    query: TRAIL_QUERY,
+    handle: listTrails,
   }),
 ];

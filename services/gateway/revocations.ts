@@ -13,7 +13,8 @@ export interface RevocationOptions {
   readonly intervalMs: number;
   /** Without news for this long nobody is let in any more. */
   readonly stalenessMaxMs: number;
-  readonly onError: (error: unknown) => void;
+  /** `loaded`: whether there were news before; until then, that nobody answers is how a start looks. */
+  readonly onError: (error: unknown, loaded: boolean) => void;
 }
 
 export interface Revocations {
@@ -38,7 +39,7 @@ export function followRevocations(options: RevocationOptions): Revocations {
   const poller = createPoller({
     name: "gateway revocations",
     intervalMs: options.intervalMs,
-    onError: options.onError,
+    onError: (error) => options.onError(error, knownAt > Number.NEGATIVE_INFINITY),
     async run() {
       const askedAt = performance.now();
       const changes = await options.changesAfter(revision);

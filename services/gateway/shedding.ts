@@ -88,6 +88,8 @@ function noted(route: Route): Purpose {
 export interface LoopDelay {
   /** The delay that has lasted: the lesser one of the last two samples. A single pause, as for garbage, does not count. */
   readonly ms: () => number;
+  /** How many samples it has taken. */
+  readonly samples: () => number;
   stop(): void;
 }
 
@@ -97,14 +99,20 @@ const SAMPLED_MS = 100;
 export function watchLoopDelay(): LoopDelay {
   let last = performance.now();
   let [latest, before] = [0, 0];
+  let samples = 0;
   const timer = setInterval(() => {
     const now = performance.now();
     before = latest;
     latest = Math.max(0, now - last - SAMPLED_MS);
     last = now;
+    samples += 1;
   }, SAMPLED_MS);
   timer.unref();
-  return { ms: () => Math.min(latest, before), stop: () => clearInterval(timer) };
+  return {
+    ms: () => Math.min(latest, before),
+    samples: () => samples,
+    stop: () => clearInterval(timer),
+  };
 }
 
 /** With its settings, told of by metrics. */

@@ -29,6 +29,7 @@ export interface WebRequest extends IncomingMessage {
 interface Server {
   handleRequest(route: Route, request: WebRequest, response: ServerResponse): Promise<void>;
   handleDocument(path: string, request: WebRequest, response: ServerResponse): Promise<void>;
+  readonly showsDocuments: boolean;
 }
 
 type Next = (error?: unknown) => void;
@@ -108,16 +109,16 @@ export function begun(request: IncomingMessage, response: ServerResponse): WebRe
   return begun;
 }
 
-/** GET /: for whoever types the address into a browser. */
-function index(_request: IncomingMessage, response: ServerResponse): void {
-  send(response, {
-    status: 200,
-    body: JSON.stringify({
-      name: "holdfast",
-      docs: "/docs",
-      openapi: "/openapi.json",
-      asyncapi: "/asyncapi.json",
-      api: ROUTES.map((route) => `${route.method} /api${route.path}`),
-    }),
-  });
+const NAME = { name: "holdfast" };
+const INDEX = {
+  ...NAME,
+  docs: "/docs",
+  openapi: "/openapi.json",
+  asyncapi: "/asyncapi.json",
+  api: ROUTES.map((route) => `${route.method} /api${route.path}`),
+};
+
+/** GET /: for whoever types the address into a browser. Where the documents are not shown, neither is what they say. */
+function index(this: Server, _request: IncomingMessage, response: ServerResponse): void {
+  send(response, { status: 200, body: JSON.stringify(this.showsDocuments ? INDEX : NAME) });
 }

@@ -5,6 +5,7 @@ import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
 import type { Reason } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import type { Metrics } from "../../lib/metrics.ts";
+import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { UnpaidRule } from "./order.drafts.ts";
 import { type Move, type MovedOrder, moveOrders, type OrderFacts, orderFacts } from "./order.store.ts";
@@ -109,7 +110,7 @@ async function moveThose(
     command,
     [...unique.values()].map(({ params }) => params),
   );
-  const { to, event } = moveOf(command);
+  const { to, event, trail } = moveOf(command);
   const movedItems = [...unique.values()].flatMap((item) => {
     const order = moved.get(item.params.orderId);
     return order ? [{ order, item }] : [];
@@ -120,6 +121,7 @@ async function moveThose(
       movedItems.map(({ order, item }) => orderEvent(event, order, item)),
     );
   }
+  if (trail !== undefined) appendToTrail(tx, movedItems.map(entryOf(trail)));
   tx.afterCommit(() => {
     count(metrics, command, moved.size);
     announce?.(moved.keys());
@@ -136,6 +138,15 @@ async function moveThose(
     return repeated(command, orderId, others.get(orderId));
   });
 }
+
+const entryOf =
+  (action: string) =>
+  ({ item: { params, correlationId } }: { item: Traced<Move> }): AuditEntry => ({
+    actor: params.actor ?? "order",
+    action,
+    target: `order ${params.orderId}`,
+    correlationId,
+  });
 
 const NO_REASON: Reason = { code: "UNKNOWN", message: "" };
 

@@ -10,8 +10,9 @@ import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
-import { ciphertext, cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
+import { actor, ciphertext, cursor, limit, lines, reason, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
+import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
@@ -56,6 +57,7 @@ export default defineService<OrderVars>()({
   name: "order",
   mixins: [
     readModel<OrderModel>("order", defineOrderModel),
+    auditTrail("order"),
     inbox({ group: "order-service-group", topics: [TOPICS.products.name], types: ["STOCK_RELEASED"] }),
     tccParticipant("order"),
     outbox("order"),
@@ -214,7 +216,7 @@ export default defineService<OrderVars>()({
     /** paid -> shipping. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     ship: {
       callers: ["gateway"],
-      params: { $$strict: true, orderId: uuid },
+      params: { $$strict: true, orderId: uuid, actor },
       handler(ctx: ActionContext<"order.ship">) {
         return this.moves.ship(traced(ctx));
       },
@@ -222,7 +224,7 @@ export default defineService<OrderVars>()({
     /** shipping -> completed. @throws ORDER_NOT_FOUND, ORDER_STATE_CONFLICT */
     complete: {
       callers: ["gateway"],
-      params: { $$strict: true, orderId: uuid },
+      params: { $$strict: true, orderId: uuid, actor },
       handler(ctx: ActionContext<"order.complete">) {
         return this.moves.complete(traced(ctx));
       },

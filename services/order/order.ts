@@ -23,6 +23,8 @@ export interface OrderMove {
   readonly to: OrderStatus;
   /** The event that tells of it; some moves are nobody else's business. */
   readonly event?: OrderEvent;
+  /** What the audit trail calls it, where people do it by hand. */
+  readonly trail?: string;
   /** Statuses that show that it was carried out before: repeating it is a no-op. */
   readonly past: readonly OrderStatus[];
 }
@@ -37,8 +39,14 @@ const MOVES: Readonly<Record<OrderCommand, OrderMove>> = {
   startPaying: { from: ["created"], to: "paying", past: [] },
   confirmPaid: { from: ["paying"], to: "paid", event: "ORDER_PAID", past: [] },
   abortPaying: { from: ["paying"], to: "created", past: [] },
-  ship: { from: ["paid"], to: "shipping", past: ["shipping"] },
-  complete: { from: ["shipping"], to: "completed", event: "ORDER_COMPLETED", past: ["completed"] },
+  ship: { from: ["paid"], to: "shipping", past: ["shipping"], trail: "order.ship" },
+  complete: {
+    from: ["shipping"],
+    to: "completed",
+    event: "ORDER_COMPLETED",
+    past: ["completed"],
+    trail: "order.complete",
+  },
   // A draft is not cancelled by this but by its saga, which then undoes it.
   requestCancellation: {
     from: ["created", "paid"],

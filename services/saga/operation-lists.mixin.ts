@@ -2,8 +2,8 @@ import type { Page } from "../../lib/contracts.ts";
 import type { Database } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { type Paging, pageBy, type Seek, seekOf } from "../../lib/page.ts";
-import { cursor, limit, uuid } from "../../lib/params.ts";
-import { listDeeds, listSagas, listTransactions } from "./operations.store.ts";
+import { cursor, limit } from "../../lib/params.ts";
+import { listSagas, listTransactions } from "./operations.store.ts";
 import { sagaView } from "./saga.view.ts";
 import { transactionView } from "./tcc.view.ts";
 
@@ -17,7 +17,7 @@ const instances = {
   cursor,
 } as const;
 
-/** What operators look through: sagas, transactions, and what was done to them. */
+/** What operators look through: sagas and transactions. */
 export const operationLists = () =>
   defineMixin<{ database: Database }>()({
     methods: {
@@ -45,21 +45,6 @@ export const operationLists = () =>
         params: instances,
         handler(ctx: ActionContext<"saga.transactions">) {
           return this.newest(listTransactions, ctx.params, transactionView);
-        },
-      },
-      /** What operators did, newest first. @throws CURSOR_INVALID */
-      deeds: {
-        callers: ["gateway"],
-        params: {
-          $$strict: true,
-          actor: text,
-          action: text,
-          targetId: { ...uuid, optional: true },
-          limit,
-          cursor,
-        },
-        handler(ctx: ActionContext<"saga.deeds">) {
-          return this.newest(listDeeds, ctx.params, ({ id, ...deed }) => ({ actionId: id, ...deed }));
         },
       },
     },

@@ -1,5 +1,4 @@
 import { v7 as uuidv7 } from "uuid";
-import type { OperatorActionView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
@@ -28,45 +27,6 @@ const RECORD = statement(
 export function recordDeed(tx: Tx, deed: OperatorDeed): void {
   const { actor, action, targetType, targetId, reason, result = "done" } = deed;
   tx.send(RECORD, [uuidv7(), actor, action, targetType, targetId, reason, result]);
-}
-
-const DEEDS = statement(
-  "operator_list",
-  `select id, actor, action, target_type, target_id, reason, result, at from operator_actions
-   where id < $1 and ($2::text is null or actor = $2) and ($3::text is null or action = $3)
-     and ($4::uuid is null or target_id = $4)
-   order by id desc limit $5`,
-);
-
-export interface DeedFilter {
-  readonly actor?: string;
-  readonly action?: string;
-  readonly targetId?: string;
-}
-
-interface DeedRow {
-  id: string;
-  actor: string;
-  action: string;
-  target_type: OperatorActionView["targetType"];
-  target_id: string;
-  reason: string;
-  result: string;
-  at: Date;
-}
-
-export async function listDeeds(
-  database: Database,
-  { actor, action, targetId }: DeedFilter,
-  { before = LAST_ID, rows }: Seek,
-): Promise<(Omit<OperatorActionView, "actionId"> & { readonly id: string })[]> {
-  const found = await database.query<DeedRow>(DEEDS, [before, actor, action, targetId, rows]);
-  return found.map(({ target_type: targetType, target_id, at, ...deed }) => ({
-    ...deed,
-    targetType,
-    targetId: target_id,
-    at: at.toISOString(),
-  }));
 }
 
 export interface InstanceFilter {

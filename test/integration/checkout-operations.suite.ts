@@ -1,11 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type {
-  DeadLetterView,
-  OperatorActionView,
-  Page,
-  RedriveAnswer,
-  SagaView,
-} from "../../lib/contracts.ts";
+import type { DeadLetterView, Page, RedriveAnswer, SagaView, TrailEntry } from "../../lib/contracts.ts";
 import { created, orderIs, pay, refusalOf, transactionEnded } from "../support/money.ts";
 import { ended, order } from "../support/shop.ts";
 import type { System } from "../support/system.ts";
@@ -23,6 +17,13 @@ const post = (system: System, path: string, body: object, key?: string) =>
   system.api(path, { as: "operator", key, body });
 
 const reason = "seen in the runbook";
+
+const revoke = async (system: System) =>
+  expect(await post(system, "/ops/tokens/revoke", { subject: "nobody-in-particular", reason })).toMatchObject(
+    {
+      status: 200,
+    },
+  );
 
 /** No order can reserve this product until the answer is called: every RESERVE_STOCK of it becomes a dead letter. */
 async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
@@ -61,8 +62,8 @@ function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
 }
 
 const deedsAbout = async (system: System, id: string) => {
-  const { items } = await get<Page<OperatorActionView>>(system, `/ops/audit?targetId=${id}`);
-  return items.map(({ action, targetType, result, reason: why }) => ({ action, targetType, result, why }));
+  const { items } = await get<Page<TrailEntry>>(system, `/ops/audit?action=operator&targetId=${id}`);
+  return items.map(({ action, target, detail }) => ({ action, target, ...detail }));
 };
 
 /** What an operator sees of what is stuck, and does about it. */
@@ -104,7 +105,7 @@ export function operations(shared: () => Shared): void {
     const deeds = await deedsAbout(system, letter.letterId);
     expect(deeds).toMatchObject([
       { result: "LETTER_NOT_OPEN" },
-      { action: "redrive", targetType: "dead-letter", result: "done", why: reason },
+      { action: "operator.redrive", target: `dead-letter ${letter.letterId}`, result: "done", reason },
       { result: expect.any(String) },
     ]);
   });
@@ -132,7 +133,7 @@ export function operations(shared: () => Shared): void {
     });
     await expect(ended(system, retried.orderId)).resolves.toMatchObject({ status: "created" });
     await expect(deedsAbout(system, undone.sagaId)).resolves.toEqual([
-      { action: "compensate", targetType: "saga", result: "done", why: reason },
+      { action: "operator.compensate", target: `saga ${undone.sagaId}`, result: "done", reason },
     ]);
     for (const verb of ["retry", "skip", "compensate"]) {
       const refused = await post(system, `/ops/sagas/${retried.sagaId}/${verb}`, { reason });
@@ -158,6 +159,20 @@ export function operations(shared: () => Shared): void {
     });
     await orderIs(system, orderId, "created");
     await expect(get(system, `/ops/transactions/${transactionId}`)).resolves.toMatchObject({ orderId });
+  });
+
+  test("has a step of paying fail once, in demo mode: it is done again", async () => {
+    const { system } = shared();
+    const { productId } = await newProduct(system, 1);
+    const { orderId } = await created(system, [{ productId, quantity: 1 }]);
+    const armed = { faults: "call.order.tryPay.before-send=throw", service: "saga" };
+    expect(refusalOf(await system.api("/ops/faults", { as: "staff", body: armed })).status).toBe(403);
+    expect(await post(system, "/ops/faults", armed)).toMatchObject({ status: 200, body: armed });
+    const { body } = await pay(system, orderId);
+    const paid = await transactionEnded(system, String(body?.transactionId));
+    expect(paid).toMatchObject({ state: "CONFIRMED" });
+    expect(await post(system, "/ops/faults", { faults: "" })).toMatchObject({ status: 200 });
+    expect(system.output()).toContain("faults armed");
   });
 
   test("is told what cannot be, and needs a reason", async () => {
@@ -204,5 +219,48 @@ export function operations(shared: () => Shared): void {
     expect(seen).toEqual([...new Set(seen)].sort().reverse());
     const stuck = await get<Page<SagaView>>(system, "/ops/sagas?stuck=true");
     expect(stuck.items.every(({ state }) => state === "STUCK")).toBe(true);
+  });
+
+  test("sees who did what in all services as one list, page by page", async () => {
+    const { system } = shared();
+    const { productId } = await newProduct(system, 1);
+    const adjust = (delta: number) =>
+      system.api(`/products/${productId}/stock`, {
+        method: "PUT",
+        as: "staff",
+        body: { delta, reason },
+      });
+    for (const delta of [1, 2, 3]) expect(await adjust(delta)).toMatchObject({ status: 200 });
+    await revoke(system);
+    const about = await get<Page<TrailEntry>>(system, `/ops/audit?targetId=${productId}&service=product`);
+    // What it began with was counted too.
+    expect(about.items.map(({ detail }) => detail.delta)).toEqual([3, 2, 1, 1]);
+    const name = ({ service, sequence }: TrailEntry) => `${service} ${sequence}`;
+    // The first page is of one service alone; what others write meanwhile is on none of the next ones.
+    const seen: string[] = [];
+    for (let cursor = ""; seen.length < 5; ) {
+      const page = await get<Page<TrailEntry>>(system, `/ops/audit?limit=1${cursor && `&cursor=${cursor}`}`);
+      seen.push(...page.items.map(name));
+      cursor = page.nextCursor ?? "";
+      expect(await adjust(1)).toMatchObject({ status: 200 });
+      await revoke(system);
+    }
+    const after = (await get<Page<TrailEntry>>(system, "/ops/audit?limit=100")).items.map(name);
+    expect(after.slice(after.indexOf(seen[0] ?? "")).slice(0, 5)).toEqual(seen);
+    expect(new Set(seen.map((one) => one.split(" ")[0])).size).toBeGreaterThan(1);
+    const [first] = about.items;
+    const by = await get<Page<TrailEntry>>(
+      system,
+      `/ops/audit?actor=${first?.actor}&action=product&limit=50`,
+    );
+    expect(by.items.map(name)).toEqual(expect.arrayContaining(about.items.map(name)));
+    expect(by.items.every(({ actor, action }) => actor === first?.actor && /^product\./.test(action))).toBe(
+      true,
+    );
+    const cursor = Buffer.from("1.2").toString("base64url");
+    expect(refusalOf(await system.api(`/ops/audit?cursor=${cursor}`, { as: "operator" }))).toEqual({
+      status: 422,
+      code: "CURSOR_INVALID",
+    });
   });
 }

@@ -127,7 +127,24 @@ test("a deployment that shows no documents has none", async () => {
   try {
     for (const path of ["/docs", "/openapi.json", "/asyncapi.json"])
       expect(await http(closed.url + path)).toMatchObject({ status: 404, body: { code: "NOT_FOUND" } });
+    expect((await http(`${closed.url}/`)).body).toEqual({ name: "holdfast" });
   } finally {
     await closed.broker.stop();
+  }
+});
+
+test("a deployment that shows its documents inside shows them on the internal port, and there alone", async () => {
+  const inside = await startGateway({ DOCS: "internal" });
+  try {
+    for (const path of ["/docs", "/docs/docs.js", "/openapi.json", "/asyncapi.json"]) {
+      expect(await http(inside.url + path)).toMatchObject({ status: 404, body: { code: "NOT_FOUND" } });
+      expect(await http(inside.internal + path)).toMatchObject({ status: 200 });
+    }
+    const shown = await http(`${inside.internal}/openapi.json`);
+    expect(shown.text).toBe((await show("/openapi.json")).text);
+    expect(await http(`${inside.internal}/docs`, { method: "POST" })).toMatchObject({ status: 405 });
+    expect(await http(`${inside.internal}/live`)).toMatchObject({ status: 200 });
+  } finally {
+    await inside.broker.stop();
   }
 });

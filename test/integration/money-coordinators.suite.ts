@@ -48,6 +48,14 @@ const transactionOf = async (system: System, orderId: string) => {
   return found?.id ?? "";
 };
 
+/** An order and, not sent yet, the try of its payment by a transaction of its own. */
+async function authorisation(system: System) {
+  const order = await created(system, await threeLines(system));
+  const { orderId, customerId, totalMinor: amountMinor, currency } = order;
+  const body = { gid: randomUUID(), orderId, customerId, amountMinor, currency, paymentMethod: "sim_ok" };
+  return { orderId, body };
+}
+
 /** Try, confirm and cancel by hand, in the wrong order, too late, and in the way of a payment. */
 export function coordinators(shared: () => Shared): void {
   test("holds stock and lets go; then it may neither confirm nor hold again", async () => {
@@ -104,15 +112,9 @@ export function coordinators(shared: () => Shared): void {
       body: { status: "voided" },
     });
     expect(await ask(system, `/products/stock/cancel/${gid}`)).toMatchObject({ status: 200 });
-    const {
-      orderId,
-      customerId,
-      totalMinor: amountMinor,
-      currency,
-    } = await created(system, await threeLines(system));
-    const authorisation = { orderId, customerId, amountMinor, currency, paymentMethod: "sim_ok" };
+    const { orderId, body } = await authorisation(system);
     for (let times = 0; times < 2; times += 1) {
-      expect(refusalOf(await ask(system, "/payments/try", { gid, ...authorisation }))).toEqual({
+      expect(refusalOf(await ask(system, "/payments/try", { ...body, gid }))).toEqual({
         status: 409,
         code: "TCC_HANGING",
       });
@@ -166,14 +168,8 @@ export function coordinators(shared: () => Shared): void {
 
   test("authorises and voids; then it may not capture", async () => {
     const { system } = shared();
-    const {
-      orderId,
-      customerId,
-      totalMinor: amountMinor,
-      currency,
-    } = await created(system, await threeLines(system));
-    const gid = randomUUID();
-    const body = { gid, orderId, customerId, amountMinor, currency, paymentMethod: "sim_ok" };
+    const { orderId, body } = await authorisation(system);
+    const { gid } = body;
     const tried = await ask(system, "/payments/try", body);
     expect(tried).toMatchObject({ status: 201, body: { status: "reserved" } });
     const { paymentId } = tried.body ?? {};
@@ -270,14 +266,8 @@ export function coordinators(shared: () => Shared): void {
 
   test("that lets its authorisation expire finds it voided, and may not capture", async () => {
     const { system } = shared();
-    const {
-      orderId,
-      customerId,
-      totalMinor: amountMinor,
-      currency,
-    } = await created(system, await threeLines(system));
-    const gid = randomUUID();
-    const body = { gid, orderId, customerId, amountMinor, currency, paymentMethod: "sim_ok" };
+    const { body } = await authorisation(system);
+    const { gid } = body;
     const { paymentId } = (await ask(system, "/payments/try", body)).body ?? {};
     await system.sql("payment", "update payments set hold_until = now() where gid = $1", [gid]);
     await paymentIs(system, String(paymentId), "voided");

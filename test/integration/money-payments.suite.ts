@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { decodeJwt } from "jose";
 import {
   created,
   orderIs,
@@ -121,6 +122,18 @@ export function payments(shared: () => Shared): void {
     const order = await orderIs(system, orderId, "completed");
     expect(statuses(order)).toEqual(["draft", "created", "paying", "paid", "shipping", "completed"]);
     expect(refusalOf(await move("ship"))).toEqual({ status: 409, code: "ORDER_STATE_CONFLICT" });
+    const trail = await system.api(`/ops/audit?targetId=${orderId}`, { as: "operator" });
+    const done = {
+      service: "order",
+      actor: decodeJwt(system.demo.tokens.staff).sub,
+      target: `order ${orderId}`,
+    };
+    expect(trail.body).toMatchObject({
+      items: [
+        { ...done, action: "order.complete" },
+        { ...done, action: "order.ship" },
+      ],
+    });
   });
 
   test("is asked ten times under one key to be paid: one transaction, one capture, one answer", async () => {

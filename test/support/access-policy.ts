@@ -128,6 +128,7 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
     body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
   },
   "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/faults": { answers: [403, 403, 403, 200, 403], body: () => ({ faults: "" }) },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),

@@ -106,7 +106,7 @@ export function killAt(place: string): string {
 }
 
 /** Waits until it is at rest, as far as it comes to that, and audits it. */
-export async function violationsOf(system: System): Promise<string[]> {
+export async function violationsOf(system: Pick<System, "sql" | "dataDir">): Promise<string[]> {
   await atRest(system);
   const config = configOfRunning({ DATA_DIR: system.dataDir });
   const { invariants } = await runAudit(config, { ...DEFAULTS, settleSeconds: 30 });
@@ -119,11 +119,11 @@ export async function violationsOf(system: System): Promise<string[]> {
     .concat(books.map(({ violation }) => violation));
 }
 
-export async function atRest(system: System): Promise<void> {
+export async function atRest(system: Pick<System, "sql">): Promise<void> {
   await until("nothing is under way", () => isAtRest(system), { timeoutMs: 60_000 });
 }
 
-async function isAtRest(system: System): Promise<boolean> {
+async function isAtRest(system: Pick<System, "sql">): Promise<boolean> {
   const [open] = await system.sql<{ count: number }>(
     "saga",
     `select ((select count(*) from saga_instances where wake_at is not null)

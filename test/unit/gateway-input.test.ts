@@ -40,8 +40,16 @@ describe("a query", () => {
 describe("a body", () => {
   test("whose optional field is null is refused: null is not nothing", () => {
     expect(refundBody({ reason: "broken" })).toEqual({ reason: "broken" });
-    expect(fieldsOf(() => refundBody({ reason: "broken", amountMinor: null }))).toMatchObject(
-      refused("amountMinor"),
-    );
+    expect(fieldsOf(() => refundBody({ reason: "broken", amountMinor: null }))).toMatchObject({
+      data: {
+        errors: [{ field: "amountMinor", message: "The 'amountMinor' field must not be null." }],
+      },
+    });
+  });
+
+  test("without a required field is told that it is required", () => {
+    expect(fieldsOf(() => refundBody({}))).toMatchObject({
+      data: { errors: [{ field: "reason", message: "The 'reason' field is required." }] },
+    });
   });
 });

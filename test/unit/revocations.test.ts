@@ -3,7 +3,7 @@ import { until } from "../support/until.ts";
 
 /** What a gateway knows of revoked tokens while it hears of them, and while it does not. */
 
-const errors: unknown[] = [];
+const errors: { error: unknown; loaded: boolean }[] = [];
 beforeEach(() => errors.splice(0));
 
 function follow(changesAfter: (revision: number) => Promise<TokenVersionChanges>) {
@@ -11,7 +11,7 @@ function follow(changesAfter: (revision: number) => Promise<TokenVersionChanges>
     changesAfter,
     intervalMs: 5,
     stalenessMaxMs: 60_000,
-    onError: (error) => void errors.push(error),
+    onError: (error, loaded) => void errors.push({ error, loaded }),
   });
 }
 
@@ -47,11 +47,26 @@ test("an outage leaves it with what it knows, and in the end with nothing", asyn
   await revocations.loaded;
   away = true;
   await until("it has failed", () => errors.length > 0);
+  expect(errors[0]).toMatchObject({ loaded: true });
   expect([revocations.isRevoked("a", 0), revocations.isRevoked("b", 0)]).toEqual([true, false]);
   const clock = jest.spyOn(performance, "now").mockReturnValue(performance.now() + 120_000);
   expect(() => revocations.isRevoked("b", 0)).toThrow(expect.objectContaining({ code: 503 }));
   clock.mockRestore();
   away = false;
   await until("it knows again", () => !revocations.isRevoked("b", 0));
+  await revocations.stop();
+});
+
+test("who tells of a failure knows whether there were news before it", async () => {
+  let away = true;
+  const revocations = follow(async (after) => {
+    if (away) throw new Error("nobody there");
+    return nothing(after);
+  });
+  revocations.start();
+  await until("it has failed", () => errors.length > 0);
+  expect(errors[0]).toMatchObject({ loaded: false });
+  away = false;
+  await revocations.loaded;
   await revocations.stop();
 });

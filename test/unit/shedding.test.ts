@@ -94,9 +94,11 @@ test("a loop that is held up again and again shows its delay; a single pause doe
     const end = performance.now() + ms;
     while (performance.now() < end);
   };
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  // Right after a sample that came in time.
+  await until("it is quiet", () => delay.samples() > 1 && delay.ms() < 50);
+  const before = delay.samples();
   block(300);
-  await new Promise((resolve) => setImmediate(resolve));
+  await until("the pause is sampled", () => delay.samples() > before);
   expect(delay.ms()).toBeLessThan(150);
   await until("the delay is seen", () => {
     block(300);

@@ -1,10 +1,11 @@
 import type {
   DeadLetterView,
   OperationDone,
-  OperatorActionView,
   RedriveAnswer,
+  TrailEntry,
   TransactionView,
 } from "../../../lib/contracts.ts";
+import { DATABASE_NAMES, SERVICE_NAMES, type ServiceName } from "../../../lib/settings.ts";
 import { about, count, flag, id, like, list, object, oneOf, only, text, time } from "./json-schema.ts";
 import { reason, transactionFields } from "./views.ts";
 
@@ -53,13 +54,24 @@ export const revocation = object<{ subject: string; version: number }>({
   version: about("The least version that is let in.", like(1, count)),
 });
 
-export const operatorAction = object<OperatorActionView>({
-  actionId: id,
-  actor: text,
-  action: like("redrive", text),
-  targetType: oneOf(["saga", "transaction", "dead-letter"]),
-  targetId: id,
-  reason: like("the product's stock was repaired", text),
-  result: like("done", text),
-  at: time,
-});
+export const trailEntry = object<TrailEntry>(
+  {
+    service: about("Whose trail it is.", oneOf(DATABASE_NAMES)),
+    sequence: about("Its place in that trail.", like(1, count)),
+    at: time,
+    actor: about("The subject of a token, or the part of the system that acted by itself.", text),
+    action: like("operator.retry", text),
+    target: like("saga 01990000-0000-7000-8000-0000000000f2", text),
+    detail: like(
+      { reason: "the product's stock was repaired", result: "done" },
+      { type: "object", additionalProperties: true },
+    ),
+    hash: about("Covers the entry and the hash before it.", text),
+  },
+  { correlationId: text },
+);
+
+export const armedFaults = object<{ faults: string; service?: ServiceName }>(
+  { faults: like("call.order.tryPay.before-send=throw", text) },
+  { service: oneOf(SERVICE_NAMES) },
+);

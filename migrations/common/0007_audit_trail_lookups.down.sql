@@ -1,0 +1,2 @@
+drop index audit_trail_by_target;
+drop index audit_trail_by_actor;
