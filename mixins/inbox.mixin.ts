@@ -2,6 +2,7 @@ import { createBatcher } from "../lib/batcher.ts";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import type { ReceivedMessage, Subscription } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
+import type { PartitionStanding } from "../lib/contracts.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { drainFirst } from "../lib/drain.ts";
@@ -82,6 +83,16 @@ export const inbox = (options: InboxOptions) =>
       },
     },
     actions: {
+      /** What this service's group has not taken yet. */
+      lag: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        async handler(): Promise<{ partitions: PartitionStanding[] }> {
+          const { group, topics } = options;
+          const found = await busOf(this.broker).lag(group, topics);
+          return { partitions: found.map(({ topic, partition, lag }) => ({ group, topic, partition, lag })) };
+        },
+      },
       /** Delivers a message that this service's group has put aside. @throws EVENT_INVALID, DEAD_LETTER_UNKNOWN */
       redriveMessage: {
         callers: ["saga"],
@@ -108,6 +119,7 @@ export const inbox = (options: InboxOptions) =>
       this.subscription = await bus.subscribe({
         group: options.group,
         topics: options.topics,
+        types: options.types,
         batchSizeMax: BATCH_SIZE_MAX,
         handler: (messages) => join(messages),
       });

@@ -3,6 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
+import type { OutboxStanding } from "../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { StateConflictError } from "../lib/errors.ts";
@@ -11,7 +12,7 @@ import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, releaseRefused } from "./outbox.store.ts";
-import { backlogOf } from "./outbox-backlog.store.ts";
+import { backlogOf, refusedCount } from "./outbox-backlog.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
@@ -82,6 +83,18 @@ export const outbox = (service: string) =>
       metrics.collect(async () => metrics.outboxBacklog(service, await backlogOf(this.database)));
     },
     actions: {
+      /** What is committed here and not on the bus. */
+      outbox: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        async handler(): Promise<OutboxStanding> {
+          const [backlog, refused] = await Promise.all([
+            backlogOf(this.database),
+            refusedCount(this.database),
+          ]);
+          return { service, pending: backlog.events, lagSeconds: Math.round(backlog.lagSeconds), refused };
+        },
+      },
       /** Lets the relay publish an event that the bus has refused. @throws EVENT_NOT_REFUSED */
       redriveEvent: {
         callers: ["saga"],
