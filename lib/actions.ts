@@ -8,6 +8,8 @@ import type {
   DeadLetterView,
   IdempotencyClaim,
   IdempotentAnswer,
+  NotificationEndpoint,
+  NotificationView,
   OperationDone,
   OrderBill,
   OrderMove,
@@ -148,6 +150,12 @@ export interface Actions extends Redrives, Trails {
     params: { subject: string; version?: number; actor: string; reason: string };
     result: { subject: string; version: number };
   };
+  "customer.notifications": {
+    params: { status?: NotificationView["status"]; orderId?: string; limit?: number; cursor?: string };
+    result: Page<NotificationView>;
+  };
+  "customer.notificationEndpoint": { params: Record<never, never>; result: NotificationEndpoint };
+  "customer.enableNotifications": { params: { actor: string; reason: string }; result: NotificationEndpoint };
   /** Least versions of tokens that changed after a revision. */
   "customer.tokenVersions": {
     params: { after: number };

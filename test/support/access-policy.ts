@@ -128,6 +128,9 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
     body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
   },
   "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications/endpoint": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/notifications/enable": { answers: [403, 403, 403, 200, 403], body: deed },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),

@@ -1,5 +1,7 @@
 import type {
   DeadLetterView,
+  NotificationEndpoint,
+  NotificationView,
   OperationDone,
   RedriveAnswer,
   TrailEntry,
@@ -69,4 +71,40 @@ export const trailEntry = object<TrailEntry>(
     hash: about("Covers the entry and the hash before it.", text),
   },
   { correlationId: text },
+);
+
+export const notification = object<NotificationView>(
+  {
+    notificationId: about("`webhook-id` of the request.", id),
+    orderId: id,
+    type: like("order.paid", text),
+    status: about(
+      "SKIPPED: it came while notifications were disabled.",
+      like("DELIVERED", oneOf(["PENDING", "DELIVERED", "FAILED", "SKIPPED"])),
+    ),
+    attempts: like(1, count),
+    createdAt: time,
+  },
+  {
+    dueAt: about("When it is tried next.", { type: "string", format: "date-time" }),
+    lastStatus: about("What the last attempt was answered.", like(200, count)),
+    lastError: text,
+    endedAt: time,
+  },
+);
+
+export const notificationEndpoint = object<NotificationEndpoint>(
+  {
+    state: about(
+      "off: NOTIFICATION_URL is not set. disabled: nothing got through for too long.",
+      like("active", oneOf(["off", "active", "failing", "disabled"])),
+    ),
+    pending: like(0, count),
+  },
+  {
+    url: like("https://shop.example/hooks", text),
+    failingSince: { type: "string", format: "date-time" },
+    disabledAt: { type: "string", format: "date-time" },
+    lastError: text,
+  },
 );
