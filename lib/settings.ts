@@ -162,6 +162,12 @@ export const SETTINGS = {
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),
+  PSP_CIRCUIT_PERCENT: integer(
+    50,
+    0,
+    100,
+    "When this share of questions gets no certain answer, the provider is asked none for a while; 0: always asked.",
+  ),
   PSP_CONFIRM_SUCCESS_RATE: integer(
     100,
     0,
