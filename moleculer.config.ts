@@ -5,17 +5,20 @@ import { type Config, config } from "./lib/config.ts";
 import { checkConnections } from "./lib/connections.middleware.ts";
 import { deadlines } from "./lib/deadline.ts";
 import { drain } from "./lib/drain.ts";
+import { faultInjection } from "./lib/fault-injection.middleware.ts";
 import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 import { natsOptions } from "./lib/nats-options.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
+import { roundRobinAmong, SilentNodes, silentNodes } from "./lib/silent-nodes.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
  * (`moleculer-runner -c moleculer.config.ts --mask '**\/*.service.ts' services`).
  */
 export function brokerOptions(settings: Config): BrokerOptions {
+  const silent = new SilentNodes();
   const options: BrokerOptions = {
     namespace: settings.NAMESPACE,
     nodeID: settings.NODE_ID ?? null,
@@ -28,7 +31,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     heartbeatInterval: 2,
     heartbeatTimeout: 8,
     tracking: { enabled: true, shutdownTimeout: settings.SHUTDOWN_TIMEOUT_MS },
-    registry: { preferLocal: true, stopDelay: 500 },
+    registry: { preferLocal: true, stopDelay: 500, strategy: roundRobinAmong(silent) },
     validator: true,
     metrics: { enabled: true, collectProcessMetrics: false },
     tracing: false,
@@ -41,6 +44,8 @@ export function brokerOptions(settings: Config): BrokerOptions {
       closeBus,
       internalServer(settings),
       callers(),
+      faultInjection(settings),
+      silentNodes(silent),
       ...packetSeal(settings),
     ],
   };

@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { type BenchOptions, readOptions, USAGE } from "./options.ts";
 import { describeMachine, type Machine, machineLines } from "./report/machine.ts";
 import { studyCells } from "./studies/cells.ts";
+import { studyCosts } from "./studies/costs.ts";
 import { studyFlat } from "./studies/flat.ts";
 import { studyProfile } from "./studies/profile.ts";
 import { studyStatements } from "./studies/statements.ts";
@@ -14,6 +15,7 @@ import { newDataDir, removeDataDir, type System, startSystem } from "./system.ts
 
 const STUDIES: Record<BenchOptions["study"], Study> = {
   cells: studyCells,
+  costs: studyCosts,
   flat: studyFlat,
   profile: studyProfile,
   statements: studyStatements,

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
-import type { Cell, FlowKind, Variant } from "./load/protocol.ts";
+import { type Cell, FLOWS, type FlowKind, type Variant } from "./load/protocol.ts";
 
 export interface BenchOptions {
   readonly system: "start" | "stack";
-  readonly study: "cells" | "flat" | "profile" | "statements";
+  readonly study: "cells" | "costs" | "flat" | "profile" | "statements";
   readonly cells: readonly Cell[];
   readonly seconds: number;
   readonly warmSeconds: number;
@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly keep: boolean;
   readonly patienceMs: number;
   readonly jsonFile?: string;
+  /** Writes what --costs has found as the budget that later runs are held against. */
+  readonly accept: boolean;
 }
 
 export const USAGE = `node bench/bench.ts [options]      (npm run bench -- [options])
@@ -26,6 +28,7 @@ What to run:
   --concurrency 1,16   orders in flight, one cell each (default 1,16,64,256)
   --flow pay           create (default), pay, get (GET /orders/{id}), mixed (70 % create, 20 % pay, 10 % cancel) or
                        several; what is not create has no floor, and the audit looks at the system afterwards
+  --follow             POST, then a GET that waits: shows what 202 takes (default: the POST waits)
   --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
   --seconds 10         measured time of a cell
   --warm 3             time before it that is not counted
@@ -38,6 +41,7 @@ What to run:
   --keep               keeps the data folder, with the system's log
 
 Other studies:
+  --costs              statements, rows, log and memory an order, against bench/cost-budget.json; --accept writes that
   --flat               does an order cost the same after many? [--orders 100000]
   --profile            CPU profile of the services at each --concurrency (default 1,64)
   --statements         what PostgreSQL spends per statement (pg_stat_statements), same default`;
@@ -50,6 +54,7 @@ const OPTIONS = {
   stack: { type: "boolean" },
   concurrency: { type: "string" },
   flow: { type: "string" },
+  follow: { type: "boolean" },
   variants: { type: "string" },
   seconds: { type: "string" },
   warm: { type: "string" },
@@ -61,6 +66,8 @@ const OPTIONS = {
   quick: { type: "boolean" },
   json: { type: "string" },
   keep: { type: "boolean" },
+  costs: { type: "boolean" },
+  accept: { type: "boolean" },
   flat: { type: "boolean" },
   profile: { type: "boolean" },
   statements: { type: "boolean" },
@@ -71,13 +78,15 @@ const OPTIONS = {
 export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({ args: [...args], options: OPTIONS, allowNegative: true });
   if (values.help) return undefined;
-  const study = values.flat
-    ? "flat"
-    : values.profile
-      ? "profile"
-      : values.statements
-        ? "statements"
-        : "cells";
+  const study = values.costs
+    ? "costs"
+    : values.flat
+      ? "flat"
+      : values.profile
+        ? "profile"
+        : values.statements
+          ? "statements"
+          : "cells";
   const defaults = values.quick ? QUICK : study === "cells" ? DEFAULTS : STUDY;
   const concurrency = values.concurrency?.split(",").map((one) => positive("concurrency", one));
   const flows = (values.flow ?? "create").split(",").map(flowOf);
@@ -89,7 +98,12 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     study,
     cells: flows.flatMap((flow) =>
       variants.flatMap((variant) =>
-        (concurrency ?? defaults.concurrency).map((one) => ({ flow, variant, concurrency: one })),
+        (concurrency ?? defaults.concurrency).map((one) => ({
+          flow,
+          variant,
+          concurrency: one,
+          ...(values.follow && { follow: true }),
+        })),
       ),
     ),
     seconds: positive("seconds", values.seconds, defaults.seconds),
@@ -102,6 +116,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     keep: values.keep ?? false,
     patienceMs: 1_000 * Number(values.patience ?? 0),
     jsonFile: values.json,
+    accept: values.accept ?? false,
   };
 }
 
@@ -113,9 +128,9 @@ function positive(name: string, given: string | undefined, fallback?: number): n
 }
 
 function flowOf(name: string): FlowKind {
-  if (name !== "create" && name !== "pay" && name !== "mixed" && name !== "get")
-    throw new RangeError(`--flow: there is no flow ${name}`);
-  return name;
+  const flow = FLOWS.find((one) => one === name);
+  if (flow === undefined) throw new RangeError(`--flow: there is no flow ${name}`);
+  return flow;
 }
 
 function variantOf(name: string): Variant {

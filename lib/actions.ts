@@ -36,7 +36,7 @@ import type {
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName } from "./settings.ts";
+import type { DatabaseName, ServiceName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
 export interface Operation {
@@ -156,6 +156,11 @@ export interface Actions extends Redrives, Trails {
   };
   "customer.notificationEndpoint": { params: Record<never, never>; result: NotificationEndpoint };
   "customer.enableNotifications": { params: { actor: string; reason: string }; result: NotificationEndpoint };
+  /** Only in demo mode or with FAULT_INJECTION (lib/fault-injection.middleware.ts). */
+  "faults.arm": {
+    params: { faults: string; service?: ServiceName; actor: string };
+    result: { faults: string; service?: ServiceName };
+  };
   /** Least versions of tokens that changed after a revision. */
   "customer.tokenVersions": {
     params: { after: number };

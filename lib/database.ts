@@ -2,8 +2,8 @@ import type { Duplex } from "node:stream";
 import pg from "pg";
 import { asDatabaseError, isConnectionError, isSerializationFailure } from "./database-errors.ts";
 import { CommitOutcomeUnknownError } from "./errors.ts";
-import { faults, passCommit } from "./fault-points.ts";
-import type { Statement } from "./statement.ts";
+import { faults, passCommit, passRead } from "./fault-points.ts";
+import { onlyReads, type Statement } from "./statement.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -104,9 +104,9 @@ export function openDatabase(options: DatabaseOptions): Database {
       counters.statements += 1;
       counters.commits += 1;
       try {
-        if (faults.armed) await passCommit(place, statement.name, "before");
+        if (faults.armed) await passBefore(place, statement.name, !onlyReads(statement));
         const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
-        if (faults.armed) await passCommit(place, statement.name, "after");
+        if (faults.armed && !onlyReads(statement)) await passCommit(place, statement.name, "after");
         return result.rows as Row[];
       } catch (error) {
         throw asDatabaseError(error, name);
@@ -118,6 +118,9 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
 }
+
+const passBefore = (place: string, statement: string, writes: boolean) =>
+  writes ? passCommit(place, statement, "before") : passRead(place, statement);
 
 export interface TransactionOptions {
   /** Whole-transaction runs in all when PostgreSQL reports a serialization failure or a deadlock. */
@@ -157,8 +160,10 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
   const hooks: (() => void)[] = [];
   // A transaction is named by its last statement.
   let last = "empty";
+  let wrote = false;
   const run = (statement: Statement, values: readonly unknown[] = []) => {
     last = statement.name;
+    if (faults.armed) wrote ||= !onlyReads(statement);
     counters.statements += 1;
     gather(client);
     return client.query({ name: statement.name, text: statement.text, values: [...values] });
@@ -189,7 +194,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     const result = await work(tx);
     // Nothing was committed by a connection that ended before it heard of COMMIT.
     if (broken) throw broken;
-    if (faults.armed) await passCommit(database.place, last, "before");
+    if (faults.armed) await passBefore(database.place, last, wrote);
     const commit = client.query("commit");
     track(commit);
     outcomeOpen = true;
@@ -198,7 +203,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     // After a failed statement PostgreSQL answers COMMIT with ROLLBACK, without an error.
     if (outcome.command !== "COMMIT") throw new Error("the transaction was rolled back");
     counters.commits += 1;
-    if (faults.armed) await passCommit(database.place, last, "after");
+    if (faults.armed && wrote) await passCommit(database.place, last, "after");
     runHooks(database, hooks);
     return result;
   } catch (error) {

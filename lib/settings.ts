@@ -94,6 +94,12 @@ export const SETTINGS = {
   OUTBOX_POLL_MS: integer(500, 10, 60_000, "Relay's fallback poll; it is woken after each commit."),
   OUTBOX_BATCH_SIZE: integer(1_000, 1, 10_000, "Most events that a relay publishes at once."),
   OUTBOX_LEASE_MS: integer(5_000, 500, 600_000, "How long a relay owns a bucket without renewing it."),
+  BUS_LEASE_MS: integer(
+    4_000,
+    500,
+    600_000,
+    "PostgreSQL bus: a consumer without a sign of life for this long loses its partitions.",
+  ),
   INBOX_ATTEMPTS_MAX: integer(
     5,
     1,
@@ -227,9 +233,13 @@ export const SETTINGS = {
     fallback: [],
     about: "For tests: where this process ends, fails or waits.",
   }),
-  FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point when first passed."),
+  FAULT_POINTS_LOG: optional("For tests: a file that gets the name of each fault point that is passed."),
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
+  ),
+  FAULT_INJECTION: flag(
+    false,
+    "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",
   ),
   DOCS: choice(
     ["true", "false", "internal"],

@@ -19,3 +19,10 @@ export function statement(name: string, text: string): Statement {
   known.set(name, tidy);
   return { name, text: tidy };
 }
+
+/** Whether it only reads: it neither writes nor locks. One that cannot be told from its text counts as a write. */
+export function onlyReads({ text }: Statement): boolean {
+  return (
+    /^select\b/i.test(text) && !/\bfor (no key )?(update|share)\b|\bnextval\b|advisory|set_config/i.test(text)
+  );
+}

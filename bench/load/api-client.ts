@@ -8,11 +8,20 @@ const WAITS_MAX = 6;
 
 export type Json = Record<string, unknown>;
 
+export interface Posted {
+  readonly body: Json;
+  /** It has been waited for, and has ended. */
+  readonly ended: boolean;
+}
+
 export interface ApiClient {
   /** One of the tokens in turn. */
   nextToken(): string;
-  /** POST with a fresh Idempotency-Key, by the loop's own connection. @throws when the answer is not 202 */
-  post(loop: number, path: string, token: string, body: string): Promise<Json>;
+  /**
+   * POST with a fresh Idempotency-Key, by the loop's own connection; with `wait` it prefers to wait for the end.
+   * @throws when the answer is neither 202 nor, with `wait`, 200
+   */
+  post(loop: number, path: string, token: string, body: string, wait?: boolean): Promise<Posted>;
   /** @throws when the answer is not 200 */
   get(loop: number, path: string, token: string): Promise<Json>;
   /** Asks again and again, by long polls, until `ended` says so. @throws what `ended` throws, and after a minute */
@@ -46,13 +55,15 @@ export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
       tokensGiven += 1;
       return tokens[tokensGiven % tokens.length] ?? "";
     },
-    async post(loop, path, token, body) {
+    async post(loop, path, token, body, wait = false) {
       requests += 1;
       const answer = await connectionOf(loop).send(
         `${headOf("POST", path, token)}Content-Type: application/json\r\n` +
-          `Content-Length: ${body.length}\r\nIdempotency-Key: ${run}-${requests}\r\n\r\n${body}`,
+          `Content-Length: ${body.length}\r\nIdempotency-Key: ${run}-${requests}\r\n` +
+          `${wait ? `Prefer: wait=${WAIT_SECONDS}\r\n` : ""}\r\n${body}`,
       );
-      return parsed(answer, 202);
+      const ended = wait && answer.status === 200;
+      return { body: parsed(answer, ended ? 200 : 202), ended };
     },
     async get(loop, path, token) {
       return parsed(await connectionOf(loop).send(`${headOf("GET", path, token)}\r\n`), 200);

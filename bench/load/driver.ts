@@ -4,8 +4,8 @@ import type { FromLoad, LoadRequest, LoadResult, Target, ToLoad } from "./protoc
 
 export interface LoadDriver {
   readonly pid: number;
-  /** The two hooks are called at the edges of the measured time. */
-  run(request: LoadRequest, onMeasuring: () => void, onMeasured: () => void): Promise<LoadResult>;
+  /** The two hooks are called at the edges of the measured time; an exact run waits for the first one's end. */
+  run(request: LoadRequest, onMeasuring: () => unknown, onMeasured: () => unknown): Promise<LoadResult>;
   stop(): void;
 }
 
@@ -19,12 +19,17 @@ export async function startLoad(target: Target): Promise<LoadDriver> {
   return {
     pid: child.pid ?? 0,
     async run(request, onMeasuring, onMeasured) {
+      const began = Promise.withResolvers<never>();
+      const begin = async () => {
+        await onMeasuring();
+        if (request.isExact) tell(child, { kind: "go" });
+      };
       const ended = next(child, (message) => {
-        if (message.kind === "measuring") onMeasuring();
+        if (message.kind === "measuring") begin().catch(began.reject);
         if (message.kind === "measured") onMeasured();
       });
       tell(child, { kind: "run", request });
-      const message = await ended;
+      const message = await Promise.race([ended, began.promise]);
       if (message.kind !== "result") throw new Error(`the load process answered ${JSON.stringify(message)}`);
       return message.result;
     },

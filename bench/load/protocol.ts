@@ -2,14 +2,24 @@
 
 export type Variant = "uniform" | "hot";
 
-/** What an operation is: an order made, paid, looked at, or 70/20/10 of made, paid, cancelled. */
-export type FlowKind = "create" | "pay" | "mixed" | "get";
+/** What an operation is: an order made, paid, cancelled, looked at, or 70/20/10 of made, paid, cancelled. */
+export const FLOWS = ["create", "pay", "cancel", "mixed", "get"] as const;
+export type FlowKind = (typeof FLOWS)[number];
 
 export interface Cell {
   readonly flow: FlowKind;
   readonly variant: Variant;
   /** Orders in flight, in a closed loop: the next one begins when one has ended. */
   readonly concurrency: number;
+  /** Followed by a GET after the 202; otherwise the POST prefers to wait for the end. */
+  readonly follow?: boolean;
+  /** In bursts: the next `concurrency` orders begin at once when all of the last ones have ended. */
+  readonly inBursts?: boolean;
+  /**
+   * In an open loop: so many orders begin each second, whether or not others have ended. Should more than `concurrency`
+   * be in flight, the next ones wait, and their wait counts: latencies are from the time an order was due.
+   */
+  readonly perSecond?: number;
 }
 
 /** Orders through the public API. */
@@ -35,6 +45,8 @@ export interface LoadRequest {
   readonly warmSeconds: number;
   /** Measures for this time, or until so many orders have ended. */
   readonly until: { readonly seconds: number } | { readonly orders: number };
+  /** Counts to the last order: nothing runs before and after the measured orders, however long the hooks take. */
+  readonly isExact?: boolean;
 }
 
 export interface Quantiles {
@@ -65,7 +77,9 @@ export interface LoadResult {
 
 export type ToLoad =
   | { readonly kind: "open"; readonly target: Target }
-  | { readonly kind: "run"; readonly request: LoadRequest };
+  | { readonly kind: "run"; readonly request: LoadRequest }
+  /** Goes on after "measuring" of an exact run. */
+  | { readonly kind: "go" };
 
 export type FromLoad =
   | { readonly kind: "opened" }

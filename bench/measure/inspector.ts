@@ -14,6 +14,9 @@ export interface ProfileNode {
 export interface Inspector {
   startProfile(): Promise<void>;
   stopProfile(): Promise<CpuProfile>;
+  startAllocations(): Promise<void>;
+  /** Bytes allocated since, by a sample of them: what has been collected meanwhile counts too. */
+  stopAllocations(): Promise<number>;
   close(): void;
 }
 
@@ -25,6 +28,17 @@ interface Reply {
 
 /** Short enough for functions of some microseconds to show over ten seconds, long enough not to be the load itself. */
 const SAMPLE_EVERY_US = 500;
+/** Some ten samples an order: over hundreds of orders that is exact to two per cent. */
+const SAMPLE_EVERY_BYTES = 32_768;
+
+interface AllocationNode {
+  readonly selfSize: number;
+  readonly children: readonly AllocationNode[];
+}
+
+function bytesIn({ selfSize, children }: AllocationNode): number {
+  return children.reduce((sum, child) => sum + bytesIn(child), selfSize);
+}
 
 /** Speaks with a process that was started with --inspect. */
 export async function openInspector(url: string): Promise<Inspector> {
@@ -50,6 +64,16 @@ export async function openInspector(url: string): Promise<Inspector> {
   return {
     startProfile: async () => void (await ask("Profiler.start")),
     stopProfile: async () => ((await ask("Profiler.stop")) as { profile: CpuProfile }).profile,
+    startAllocations: async () =>
+      void (await ask("HeapProfiler.startSampling", {
+        samplingInterval: SAMPLE_EVERY_BYTES,
+        includeObjectsCollectedByMajorGC: true,
+        includeObjectsCollectedByMinorGC: true,
+      })),
+    async stopAllocations() {
+      const { profile } = (await ask("HeapProfiler.stopSampling")) as { profile: { head: AllocationNode } };
+      return bytesIn(profile.head);
+    },
     close: () => socket.close(),
   };
 }

@@ -19,5 +19,7 @@ export function openBus(config: Config, options: OpenBusOptions = {}): Bus {
     const brokers = config.KAFKA_BROKERS.split(",").map((broker) => broker.trim());
     return withFaultPoints(createKafkaBus({ brokers, security: kafkaSecurity(config), ...options }));
   }
-  return withFaultPoints(createPostgresBus({ url: databaseUrl(config, "bus"), ...options }));
+  return withFaultPoints(
+    createPostgresBus({ url: databaseUrl(config, "bus"), leaseMs: config.BUS_LEASE_MS, ...options }),
+  );
 }

@@ -41,15 +41,13 @@ export function curlLines(api: string, dataDir: string): string[] {
   // Two lines pasted within one second must not share a key.
   const place = (key: string, productId: string, quantity: number) =>
     `curl -sS -w '\\n' ${api}/orders ${as("customer")} -H "Idempotency-Key: ${key}-$(date +%s)" ` +
-    `-H 'Content-Type: application/json' -d '{"items":[{"productId":"${productId}","quantity":${quantity}}]}'`;
-  const orderId = `sed 's/.*"orderId":"//; s/".*//'`;
+    `-H 'Prefer: wait=10' -H 'Content-Type: application/json' -d '{"items":[{"productId":"${productId}","quantity":${quantity}}]}'`;
   return [
-    "Place an order:",
+    "Place an order, and wait for what becomes of it:",
     place("nails", DEMO_PRODUCTS.plenty, 2),
-    "Follow it (the newest one of this customer):",
+    "Look at it again (the newest one of this customer):",
     `curl -sS -w '\\n' '${api}/orders?limit=1' ${as("customer")}`,
     "See one fail for want of stock:",
-    `ORDER=$(${place("anvil", DEMO_PRODUCTS.soldOut, 1)} | ${orderId}) && sleep 1 && ` +
-      `curl -sS -w '\\n' ${api}/orders/$ORDER ${as("customer")}`,
+    place("anvil", DEMO_PRODUCTS.soldOut, 1),
   ];
 }

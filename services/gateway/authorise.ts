@@ -20,7 +20,7 @@ export async function authorise(
   route: TokenRoute,
   request: WebRequest,
   response: ServerResponse,
-): Promise<RawRequest> {
+): Promise<Omit<RawRequest, "waiting">> {
   const { headers, $params } = request;
   const principal = await verify(headers.authorization);
   request.subject = principal.subject;

@@ -10,7 +10,7 @@ import type { Reply } from "./request.ts";
 export function answerOf(route: Route, request: IncomingMessage, reply: Reply): Answer {
   if (reply.body === undefined)
     return { status: reply.status, ...(reply.headers && { headers: reply.headers }) };
-  const body = route.stringify(reply.body);
+  const body = route.stringify(reply.body, reply.status);
   if (route.method !== "GET" || reply.status !== 200) return { ...reply, body };
   const etag = tagOf(body);
   const headers = {

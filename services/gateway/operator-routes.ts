@@ -3,6 +3,7 @@ import * as views from "./contract/operator-views.ts";
 import type { ProblemCode } from "./contract/problems.ts";
 import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
+import { armFaults, faultsBody } from "./faults.ts";
 import {
   enableBody,
   enableNotifications,
@@ -169,6 +170,19 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     answer: views.revocation,
     body: revocationBody,
     handle: revokeTokens,
+  }),
+  route({
+    ...looking,
+    method: "POST",
+    id: "armFaults",
+    summary: "Have nodes fail at named points",
+    more: "For trying what happens then; in demo mode, or where FAULT_INJECTION is set. In place of the earlier ones; an empty text disarms them. See docs/fault-injection.md.",
+    path: "/ops/faults",
+    action: "faults.arm",
+    answer: views.armedFaults,
+    body: faultsBody,
+    problems: ["FAULT_INJECTION_OFF"],
+    handle: armFaults,
   }),
   route({
     ...listing(views.deadLetter),

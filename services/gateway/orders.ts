@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Actions } from "../../lib/actions.ts";
 import type { OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
 import { ORDER_STATUSES } from "./contract/views.ts";
@@ -6,20 +7,9 @@ import { claimOf } from "./idempotency-key.ts";
 import { parseOrder } from "./order-input.ts";
 import { instant, oneOf, PAGE, type QueryOf, uuid } from "./query.ts";
 import { ForbiddenError } from "./refusals.ts";
-import {
-  type ApiRequest,
-  answerOf,
-  type Call,
-  idIn,
-  ok,
-  type Reply,
-  viewerOf,
-  waitSecondsOf,
-} from "./request.ts";
+import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply, viewerOf, waitOf } from "./request.ts";
+import { hasEnded, settled } from "./settled.ts";
 import { encryptAddress, indexOf, shownOrder } from "./shipping-address.ts";
-
-/** What a waiting call may take on top of the wait. */
-const ANSWER_MS = 5_000;
 
 export const LIST_QUERY = {
   status: oneOf(ORDER_STATUSES),
@@ -43,7 +33,12 @@ export async function createOrder(request: ApiRequest, call: Call): Promise<Repl
     ...(address && { shippingAddress: encryptAddress(personalData, orderId, address) }),
     idempotency,
   });
-  return answerOf(answer, { location: `/api/orders/${answer.body.orderId}` });
+  const { orderId: placed, sagaId } = answer.body;
+  const accepted = answerOf(answer, { location: `/api/orders/${placed}` });
+  return settled(request, accepted, async (wait) => {
+    if (!hasEnded(await call("saga.get", { sagaId, waitMs: wait.waitMs }, wait.options))) return undefined;
+    return shownOrder(personalData, await findOrder({ orderId: placed }, call));
+  });
 }
 
 /** GET /orders. A customer may name themselves, and nobody else. */
@@ -67,7 +62,7 @@ export async function getOrder(request: ApiRequest, call: Call): Promise<Reply> 
 
 /** GET /orders/:orderId/status */
 export async function getOrderStatus(request: ApiRequest, call: Call): Promise<Reply> {
-  if (waitSecondsOf(request.headers) > 0) return reply(request, statusOf(await settledOrder(request, call)));
+  if (waitOf(request)) return reply(request, statusOf(await settledOrder(request, call)));
   const params = orderParams(request);
   const fromSaga = async () => statusOf(await call("saga.order", params));
   return reply(request, await call("order.status", params).catch(ifNoDraft(fromSaga)));
@@ -80,16 +75,16 @@ export async function getSaga(request: ApiRequest, call: Call): Promise<Reply> {
 
 /** The order, once its saga has ended where the client prefers to wait for that. */
 async function settledOrder(request: ApiRequest, call: Call): Promise<OrderView> {
-  const order = await findOrder(request, call);
+  const params = orderParams(request);
+  const order = await findOrder(params, call);
   // Every later state is one that the saga has ended in, or has gone beyond.
-  if (order.status !== "draft" || waitSecondsOf(request.headers) === 0) return order;
+  if (order.status !== "draft" || !waitOf(request)) return order;
   await sagaView(request, call, order.sagaId);
-  return findOrder(request, call);
+  return findOrder(params, call);
 }
 
 /** The order or, while its draft is late, what its saga knows of it. */
-async function findOrder(request: ApiRequest, call: Call): Promise<OrderView> {
-  const params = orderParams(request);
+async function findOrder(params: OrderParams, call: Call): Promise<OrderView> {
   return call("order.get", params).catch(ifNoDraft(() => call("saga.order", params)));
 }
 
@@ -103,10 +98,12 @@ function ifNoDraft<Result>(ask: () => Promise<Result>): (error: unknown) => Prom
 /** The saga, which answers at its end, as far as the client prefers to wait. */
 async function sagaView(request: ApiRequest, call: Call, sagaId: string): Promise<SagaView> {
   const params = { sagaId, ...viewerOf(request.principal) };
-  const waitMs = waitSecondsOf(request.headers) * 1_000;
-  if (waitMs === 0) return call("saga.get", params);
-  return call("saga.get", { ...params, waitMs }, { timeout: waitMs + ANSWER_MS });
+  const wait = waitOf(request);
+  if (!wait) return call("saga.get", params);
+  return call("saga.get", { ...params, waitMs: wait.waitMs }, wait.options);
 }
+
+type OrderParams = Actions["order.get"]["params"];
 
 const orderParams = (request: ApiRequest) => ({
   orderId: idIn(request, "orderId", "order"),
@@ -114,8 +111,8 @@ const orderParams = (request: ApiRequest) => ({
 });
 
 function reply(request: ApiRequest, body: unknown): Reply {
-  const seconds = waitSecondsOf(request.headers);
-  return seconds === 0 ? ok(body) : { ...ok(body), headers: { "preference-applied": `wait=${seconds}` } };
+  const wait = waitOf(request);
+  return wait ? { ...ok(body), headers: wait.applied } : ok(body);
 }
 
 function statusOf({ orderId, status, reason, updatedAt }: OrderView) {

@@ -12,11 +12,9 @@ import {
   ok,
   type Reply,
   viewerOf,
-  waitSecondsOf,
+  waitOf,
 } from "./request.ts";
-
-/** What a waiting call may take on top of the wait. */
-const ANSWER_MS = 5_000;
+import { ifEnded, settled } from "./settled.ts";
 
 export const payBody = bodyReader<{ paymentMethod: string }>({ paymentMethod });
 export const cancelBody = bodyReader<{ reason?: string }>({ reason: { ...text(500), optional: true } });
@@ -37,7 +35,11 @@ function claim(request: ApiRequest, operation: string, params: object) {
 export async function payOrder(request: ApiRequest<{ paymentMethod: string }>, call: Call): Promise<Reply> {
   const params = { ...orderParams(request), ...request.body };
   const idempotency = claim(request, "POST /orders/:orderId/pay", params);
-  return answerOf(await call("saga.payOrder", { ...params, idempotency }));
+  const answer = await call("saga.payOrder", { ...params, idempotency });
+  const { transactionId } = answer.body;
+  return settled(request, answerOf(answer), async (wait) =>
+    ifEnded(await call("saga.transaction", { transactionId, waitMs: wait.waitMs }, wait.options)),
+  );
 }
 
 /** POST or PUT /orders/:orderId/cancel */
@@ -46,22 +48,24 @@ export async function cancelOrder(request: ApiRequest<{ reason?: string }>, call
   const params = { ...orderParams(request), ...request.body };
   const idempotency = claim(request, "POST /orders/:orderId/cancel", params);
   const byStaff = hasRole(principal, "staff");
-  return answerOf(
-    await call("saga.cancelOrder", { ...params, actor: principal.subject, byStaff, idempotency }),
+  const asked = { ...params, actor: principal.subject, byStaff, idempotency };
+  const answer = await call("saga.cancelOrder", asked);
+  const { sagaId } = answer.body;
+  return settled(request, answerOf(answer), async (wait) =>
+    ifEnded(await call("saga.get", { sagaId, waitMs: wait.waitMs }, wait.options)),
   );
 }
 
 /** GET /transactions/:transactionId, with `Prefer: wait=N` once it has ended. */
 export async function getTransaction(request: ApiRequest, call: Call): Promise<Reply> {
-  const seconds = waitSecondsOf(request.headers);
+  const wait = waitOf(request);
   const params = {
     transactionId: idIn(request, "transactionId", "transaction"),
     ...viewerOf(request.principal),
   };
-  if (seconds === 0) return ok(await call("saga.transaction", params));
-  const waitMs = seconds * 1_000;
-  const body = await call("saga.transaction", { ...params, waitMs }, { timeout: waitMs + ANSWER_MS });
-  return { ...ok(body), headers: { "preference-applied": `wait=${seconds}` } };
+  if (!wait) return ok(await call("saga.transaction", params));
+  const body = await call("saga.transaction", { ...params, waitMs: wait.waitMs }, wait.options);
+  return { ...ok(body), headers: wait.applied };
 }
 
 /** POST /orders/:orderId/ship and /complete */

@@ -17,6 +17,13 @@ export class ForbiddenError extends MoleculerClientError {
   }
 }
 
+/** 403: nobody may have this deployment fail. */
+export class FaultInjectionOffError extends MoleculerClientError {
+  constructor() {
+    super("Faults are armed in demo mode only, or where FAULT_INJECTION is set.", 403, "FAULT_INJECTION_OFF");
+  }
+}
+
 /** 404: no such route. */
 export class RouteNotFoundError extends MoleculerClientError {
   constructor() {

@@ -3,7 +3,7 @@ import { callAction } from "../../lib/define.ts";
 import { authorise, type Gate } from "./authorise.ts";
 import { readRaw } from "./body.ts";
 import type { Route } from "./contract/route.ts";
-import { type Call, type Reply, waitSecondsOf } from "./request.ts";
+import { type Call, type Reply, type Waiting, waitSecondsOf } from "./request.ts";
 import { purposeOf, type Shedder } from "./shedding.ts";
 import type { WebRequest } from "./web.ts";
 
@@ -11,6 +11,8 @@ export interface Desk extends Gate {
   /** How long a client waits that has not said otherwise. */
   readonly timeoutMs: number;
   readonly shedder: Shedder;
+  /** The end of what was accepted cannot be waited for. */
+  readonly onBlind: (request: WebRequest, error: unknown) => void;
 }
 
 /** What a request is answered, its deadline known to all that is called for it. @throws what it is refused for */
@@ -29,7 +31,7 @@ export async function replyTo(
     return withPlace(desk, route, request, () => route.handle(signed, call));
   }
   const asked = await authorise(desk, route, request, response);
-  return withPlace(desk, route, request, () => route.handle(asked, call));
+  return withPlace(desk, route, request, (waiting) => route.handle({ ...asked, waiting }, call));
 }
 
 /**
@@ -37,16 +39,25 @@ export async function replyTo(
  * @throws OverloadedError
  */
 async function withPlace(
-  { shedder }: Desk,
+  { shedder, onBlind }: Desk,
   route: Route,
   request: WebRequest,
-  handle: () => Promise<Reply>,
+  handle: (waiting: Waiting) => Promise<Reply>,
 ): Promise<Reply> {
-  const purpose = purposeOf(route, request);
+  let purpose = purposeOf(route, request);
   const refusal = shedder.enter(purpose);
   if (refusal) throw refusal;
+  const waiting: Waiting = async (end) => {
+    if (shedder.enter("wait")) return undefined;
+    shedder.leave(purpose);
+    purpose = "wait";
+    return end().catch((error: unknown) => {
+      onBlind(request, error);
+      return undefined;
+    });
+  };
   try {
-    return await handle();
+    return await handle(waiting);
   } finally {
     shedder.leave(purpose);
   }

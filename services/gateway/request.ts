@@ -16,7 +16,14 @@ export interface ApiRequest<Body = unknown, Query = unknown> {
   readonly body: Body;
   /** Encrypts what goes in, decrypts what comes out: nothing behind the gateway has the keys. */
   readonly personalData: PersonalData;
+  readonly waiting: Waiting;
 }
+
+/**
+ * Waits for what the request has begun, and makes room for others meanwhile. Undefined when too many wait already, or
+ * when it cannot be known: what has been accepted stays accepted.
+ */
+export type Waiting = <Result>(end: () => Promise<Result>) => Promise<Result | undefined>;
 
 /** A request as it came: its body is parsed, and neither it nor the query is checked yet. */
 export type RawRequest = ApiRequest<unknown, Readonly<Record<string, unknown>>>;
@@ -48,6 +55,18 @@ export function answerOf(
     headers: { ...more, ...headers, ...(replayed && { "idempotent-replayed": "true" }) },
     body,
   };
+}
+
+/** What a waiting call may take on top of the wait. */
+const ANSWER_MS = 5_000;
+
+/** How a call that answers at an end is to be made: for as long as the client prefers to wait. Undefined: it does not. */
+export function waitOf({ headers }: Pick<ApiRequest, "headers">) {
+  const seconds = headers.prefer === undefined ? 0 : waitSecondsOf(headers);
+  if (seconds === 0) return undefined;
+  const waitMs = seconds * 1_000;
+  const applied = { "preference-applied": `wait=${seconds}` };
+  return { waitMs, applied, options: { timeout: waitMs + ANSWER_MS } };
 }
 
 export function hasRole(principal: Principal, ...roles: readonly Role[]): boolean {

@@ -50,20 +50,27 @@ export async function cancelDraft(
   { sagaId, status }: OrderView,
 ): Promise<IdempotentAnswer<{ sagaId: string }> | undefined> {
   if (status !== "draft") return undefined;
-  const turned = await engine.offer(sagaId, { kind: "cancel", ...cancelReason(params) }, () => undefined);
   const claim = params.idempotency;
-  if (!turned) {
-    const known = await withTransaction(database, (tx) => findRecords(tx, [claim]));
-    if (known.size === 0) {
-      const message = "The order is being confirmed at this moment: ask again.";
-      throw new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId: params.orderId, status });
-    }
-  }
-  // Turning it round again is a no-op, so the key may follow in a transaction of its own.
-  const requests = [{ claim, answer: sagaAnswer(sagaId), work: undefined }];
-  const [answer] = await withTransaction(database, (tx) => once(tx, requests, async () => undefined));
-  if (answer instanceof Error) throw answer;
-  return answer as IdempotentAnswer<{ sagaId: string }>;
+  const underKey = async (tx: Tx) => {
+    const [answer] = await once(
+      tx,
+      [{ claim, answer: sagaAnswer(sagaId), work: undefined }],
+      async () => undefined,
+    );
+    if (answer instanceof Error) throw answer;
+    return answer as IdempotentAnswer<{ sagaId: string }>;
+  };
+  // The key commits with what it is for: the saga, once turned round, cannot be again, and whoever has had no answer
+  // would find the order cancelled and be refused.
+  let answer: IdempotentAnswer<{ sagaId: string }> | undefined;
+  await engine.offer(sagaId, { kind: "cancel", ...cancelReason(params) }, async (tx) => {
+    answer = await underKey(tx);
+  });
+  if (answer) return answer;
+  const known = await withTransaction(database, (tx) => findRecords(tx, [claim]));
+  if (known.size > 0) return withTransaction(database, underKey);
+  const message = "The order is being confirmed at this moment: ask again.";
+  throw new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId: params.orderId, status });
 }
 
 /** Of several requests at once one starts the cancellation: the unique index refuses the others. */

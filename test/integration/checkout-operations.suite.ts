@@ -161,6 +161,20 @@ export function operations(shared: () => Shared): void {
     await expect(get(system, `/ops/transactions/${transactionId}`)).resolves.toMatchObject({ orderId });
   });
 
+  test("has a step of paying fail once, in demo mode: it is done again", async () => {
+    const { system } = shared();
+    const { productId } = await newProduct(system, 1);
+    const { orderId } = await created(system, [{ productId, quantity: 1 }]);
+    const armed = { faults: "call.order.tryPay.before-send=throw", service: "saga" };
+    expect(refusalOf(await system.api("/ops/faults", { as: "staff", body: armed })).status).toBe(403);
+    expect(await post(system, "/ops/faults", armed)).toMatchObject({ status: 200, body: armed });
+    const { body } = await pay(system, orderId);
+    const paid = await transactionEnded(system, String(body?.transactionId));
+    expect(paid).toMatchObject({ state: "CONFIRMED" });
+    expect(await post(system, "/ops/faults", { faults: "" })).toMatchObject({ status: 200 });
+    expect(system.output()).toContain("faults armed");
+  });
+
   test("is told what cannot be, and needs a reason", async () => {
     const { system } = shared();
     const nobody = randomUUID();

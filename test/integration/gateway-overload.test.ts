@@ -57,3 +57,35 @@ test("every call knows when the client has given up, also one that waits", async
   expect(placed).toBeLessThan(30_000);
   expect(looked).toBeGreaterThanOrEqual(30_000);
 });
+
+describe("what has been accepted and waits for its end", () => {
+  const WAIT = { prefer: "wait=10" };
+
+  test("leaves its place to new work", async () => {
+    const held = Promise.withResolvers<void>();
+    const { participants } = gateway;
+    participants.reset();
+    participants.reply("saga.get", async () => {
+      await held.promise;
+      return { state: "RUNNING" };
+    });
+    const waiting = Array.from({ length: 6 }, () => gateway.post("/api/orders", { headers: WAIT }));
+    await until("six orders are waited for", () => callsOf("saga.get").length === 6);
+    expect(await gateway.post("/api/orders")).toMatchObject({ status: 202 });
+    held.resolve();
+    for (const { status, headers } of await Promise.all(waiting)) {
+      expect(status).toBe(202);
+      expect(headers).toMatchObject({ "preference-applied": "wait=10" });
+    }
+    expect((await gateway.metrics()).text).toMatch(/^holdfast_http_in_flight\{kind="waiting"\} 0$/m);
+  });
+
+  test("is answered as accepted where its end cannot be seen", async () => {
+    gateway.participants.reset();
+    gateway.participants.reply("saga.get", () => Promise.reject(new Error("the saga service is away")));
+    expect(await gateway.post("/api/orders", { headers: WAIT })).toMatchObject({
+      status: 202,
+      body: ACCEPTED,
+    });
+  });
+});

@@ -97,6 +97,30 @@ export function cancellations(shared: () => Shared): void {
     );
   });
 
+  test.each(["before", "after"])(
+    "of a draft, whose process fails just %s it is noted, is answered when it is asked for again",
+    async (side) => {
+      const { system } = shared();
+      const vice = await productId(system, "VICE-125");
+      const key = randomUUID();
+      const arm = (faults: string) =>
+        system.api("/ops/faults", { as: "operator", body: { faults, service: "saga" } });
+      const placed = await whileStockIsLocked(system.demo.databases.product, vice, async () => {
+        const draft = await order(system, [{ productId: vice, quantity: 1 }]);
+        await orderIs(system, draft.orderId, "draft");
+        await arm(`saga.cancelOrder.idempotency_claim.${side}-commit=throw`);
+        expect(refusalOf(await cancel(system, draft.orderId, { key }))).toMatchObject({ status: 503 });
+        await arm("");
+        // What was noted is done; what was not is asked for again.
+        if (side === "before") expect((await cancel(system, draft.orderId, { key })).status).toBe(202);
+        return draft;
+      });
+      await orderIs(system, placed.orderId, "cancelled");
+      const answer = await cancel(system, placed.orderId, { key });
+      expect(answer).toMatchObject({ status: 202, body: { sagaId: placed.sagaId } });
+    },
+  );
+
   test("asked for five times at once under one key happens once; the money goes back once", async () => {
     const { system } = shared();
     const { orderId, totalMinor } = await paid(system, await threeLines(system));

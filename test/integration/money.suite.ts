@@ -16,6 +16,7 @@ import { keys } from "./money-keys.suite.ts";
 import { payments } from "./money-payments.suite.ts";
 import { provider } from "./money-provider.suite.ts";
 import { refunds } from "./money-refunds.suite.ts";
+import { waiting } from "./money-waiting.suite.ts";
 import { revocation } from "./revocation.suite.ts";
 import { strangers } from "./strangers.suite.ts";
 
@@ -23,6 +24,7 @@ export function money(mode: Mode): void {
   // The provider's silence, and the search for holds that are over, take a sixth of their time and say the same.
   const shared = useSystem(mode, { PSP_TIMEOUT_MS: "500", EXPIRY_POLL_MS: "200" });
   describe("an order", () => payments(shared));
+  describe("a client that prefers to wait", () => waiting(shared));
   describe("the provider", () => provider(shared));
   describe("a cancellation", () => cancellations(shared));
   describe("a refund", () => refunds(shared));

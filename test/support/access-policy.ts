@@ -131,6 +131,7 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "GET /ops/notifications": { answers: [403, 403, 403, 200, 403] },
   "GET /ops/notifications/endpoint": { answers: [403, 403, 403, 200, 403] },
   "POST /ops/notifications/enable": { answers: [403, 403, 403, 200, 403], body: deed },
+  "POST /ops/faults": { answers: [403, 403, 403, 200, 403], body: () => ({ faults: "" }) },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ subject: "nobody-in-particular", reason: "a lost laptop" }),

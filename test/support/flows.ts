@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import pg from "pg";
 import type { Person } from "../../scripts/demo/tokens.ts";
 import type { HttpAnswer } from "./http.ts";
 import type { System } from "./system.ts";
@@ -11,10 +12,13 @@ import { until } from "./until.ts";
 export interface Flow {
   readonly name: string;
   /** Brings an order to where this begins. */
-  prepare(system: System): Promise<Begun>;
+  prepare(system: FlowSystem): Promise<Begun>;
   /** Does it, and waits for its end. */
-  act(system: System, begun: Begun): Promise<Begun>;
+  act(system: FlowSystem, begun: Begun): Promise<Begun>;
 }
+
+/** What a flow needs of the system it runs in. */
+export type FlowSystem = Pick<System, "api" | "sql" | "demo">;
 
 export interface Begun {
   readonly orderId: string;
@@ -32,7 +36,7 @@ interface Wanted {
 }
 
 /** Asks until there is an answer that is 2xx. Another definite one is an error at once. */
-async function insist(system: System, { path, body, as }: Wanted): Promise<HttpAnswer> {
+async function insist(system: FlowSystem, { path, body, as }: Wanted): Promise<HttpAnswer> {
   const key = randomUUID();
   const answer = await until(
     `an answer to ${path}`,
@@ -48,7 +52,7 @@ async function insist(system: System, { path, body, as }: Wanted): Promise<HttpA
 }
 
 /** Waits until that field of what is at that path has this value. */
-async function becomes(system: System, path: string, field: string, value: string): Promise<void> {
+async function becomes(system: FlowSystem, path: string, field: string, value: string): Promise<void> {
   let last = "nothing";
   await until(
     `${path} is ${value}`,
@@ -63,12 +67,16 @@ async function becomes(system: System, path: string, field: string, value: strin
   });
 }
 
-async function created(system: System): Promise<Begun> {
+async function placed(system: FlowSystem): Promise<Begun> {
   const items = [{ productId: system.demo.products.plenty, quantity: 2 }];
   const { body } = await insist(system, { path: "/orders", body: { items } });
-  const orderId = String(body?.orderId);
-  await becomes(system, `/orders/${orderId}`, "status", "created");
-  return { orderId };
+  return { orderId: String(body?.orderId) };
+}
+
+async function created(system: FlowSystem): Promise<Begun> {
+  const begun = await placed(system);
+  await becomes(system, `/orders/${begun.orderId}`, "status", "created");
+  return begun;
 }
 
 const pay =
@@ -90,6 +98,32 @@ const cancel: Flow["act"] = async (system, begun) => {
   return begun;
 };
 
+/** As long as somebody else holds the product's row no stock can be reserved: its orders stay drafts. */
+const cancelDraft: Flow["act"] = async (system) => {
+  const holder = new pg.Client({ connectionString: system.demo.databases.product });
+  await holder.connect();
+  let begun: Begun;
+  try {
+    await holder.query("begin");
+    await holder.query("select 1 from products where id = $1 for update", [system.demo.products.plenty]);
+    begun = await placed(system);
+    await insist(system, { path: `/orders/${begun.orderId}/cancel`, body: {} });
+  } finally {
+    // Its transaction ends with it.
+    await holder.end();
+  }
+  await becomes(system, `/orders/${begun.orderId}`, "status", "cancelled");
+  return begun;
+};
+
+/** Nobody pays: the time of its reservation is over. */
+const expire: Flow["act"] = async (system, begun) => {
+  const timeIsOver = "update order_reservations set expires_at = now() where order_id = $1";
+  await system.sql("product", timeIsOver, [begun.orderId]);
+  await becomes(system, `/orders/${begun.orderId}`, "status", "cancelled");
+  return begun;
+};
+
 const refund: Flow["act"] = async (system, begun) => {
   const paymentId = await until("the payment is seen", () => paymentOf(system, begun.orderId));
   await insist(system, { path: `/payments/${paymentId}/refund`, body: { reason: "broken" }, as: "staff" });
@@ -97,7 +131,7 @@ const refund: Flow["act"] = async (system, begun) => {
   return begun;
 };
 
-async function paymentOf(system: System, orderId: string): Promise<string | undefined> {
+async function paymentOf(system: FlowSystem, orderId: string): Promise<string | undefined> {
   const [row] = await system.sql<{ id: string }>(
     "payment",
     "select id from payments where order_id = $1 and status = 'captured'",
@@ -110,8 +144,14 @@ const nothing: Flow["prepare"] = async () => ({ orderId: "" });
 
 export const FLOWS = {
   create: { name: "create", prepare: nothing, act: created },
+  "cancel draft": { name: "cancel draft", prepare: nothing, act: cancelDraft },
   "cancel created": { name: "cancel created", prepare: created, act: cancel },
   pay: { name: "pay", prepare: created, act: payOk },
+  "pay, declined": {
+    name: "pay, declined",
+    prepare: created,
+    act: pay("sim_declined", "CANCELLED", "created"),
+  },
   "pay, capture declined": {
     name: "pay, capture declined",
     prepare: created,
@@ -119,4 +159,5 @@ export const FLOWS = {
   },
   "cancel paid": { name: "cancel paid", prepare: paid, act: cancel },
   refund: { name: "refund", prepare: paid, act: refund },
+  expiry: { name: "expiry", prepare: created, act: expire },
 } as const satisfies Readonly<Record<string, Flow>>;

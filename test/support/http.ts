@@ -16,12 +16,14 @@ export interface HttpRequest {
   readonly agent?: Agent;
   /** Of a stream of events only the head is waited for; then the connection is cut. */
   readonly endless?: boolean;
+  /** After this the connection is cut and the request has failed. */
+  readonly timeoutMs?: number;
 }
 
 /** One request, as raw as a test needs it: fetch would join repeated headers and mend paths. */
 export function http(
   url: string,
-  { method = "GET", headers = {}, body, agent, endless = false }: HttpRequest = {},
+  { method = "GET", headers = {}, body, agent, endless = false, timeoutMs }: HttpRequest = {},
 ): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(url, { method, agent: agent ?? new Agent() }, (incoming) => {
@@ -43,6 +45,11 @@ export function http(
       if (value !== undefined) outgoing.setHeader(name, value);
     }
     outgoing.on("error", reject);
+    if (timeoutMs !== undefined) {
+      const late = () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`));
+      const timer = setTimeout(late, timeoutMs);
+      outgoing.once("close", () => clearTimeout(timer));
+    }
     outgoing.end(body);
   });
 }

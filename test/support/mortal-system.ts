@@ -5,6 +5,7 @@ import { DEFAULTS } from "../../scripts/audit/options.ts";
 import { runAudit } from "../../scripts/audit/run.ts";
 import { configOfRunning } from "../../scripts/demo/demo-file.ts";
 import type { Begun, Flow } from "./flows.ts";
+import { PROVIDER_BOOKS } from "./provider-books.ts";
 import { type System, startSystem } from "./system.ts";
 import { until } from "./until.ts";
 
@@ -105,7 +106,7 @@ export function killAt(place: string): string {
 }
 
 /** Waits until it is at rest, as far as it comes to that, and audits it. */
-export async function violationsOf(system: System): Promise<string[]> {
+export async function violationsOf(system: Pick<System, "sql" | "dataDir">): Promise<string[]> {
   await atRest(system);
   const config = configOfRunning({ DATA_DIR: system.dataDir });
   const { invariants } = await runAudit(config, { ...DEFAULTS, settleSeconds: 30 });
@@ -118,22 +119,11 @@ export async function violationsOf(system: System): Promise<string[]> {
     .concat(books.map(({ violation }) => violation));
 }
 
-/** What is believed here, held against the books of the one who has the money. */
-const PROVIDER_BOOKS = `
-  select 'payment ' || p.id || ' differs from the provider''s books' as violation
-  from payments p left join psp_simulator.charges c on c.id = p.authorisation_id
-  where coalesce(c.captured_minor, 0) <> p.captured_minor or coalesce(c.refunded_minor, 0) <> p.refunded_minor
-     or (not p.held and c.status = 'authorised')
-  union all
-  select 'order ' || order_id || ' was charged more than once'
-  from payments p join psp_simulator.charges c on c.id = p.authorisation_id
-  where c.captured_minor > 0 group by order_id having count(*) > 1`;
-
-export async function atRest(system: System): Promise<void> {
+export async function atRest(system: Pick<System, "sql">): Promise<void> {
   await until("nothing is under way", () => isAtRest(system), { timeoutMs: 60_000 });
 }
 
-async function isAtRest(system: System): Promise<boolean> {
+async function isAtRest(system: Pick<System, "sql">): Promise<boolean> {
   const [open] = await system.sql<{ count: number }>(
     "saga",
     `select ((select count(*) from saga_instances where wake_at is not null)

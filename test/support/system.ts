@@ -4,11 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { type DemoFile, readDemoFile } from "../../scripts/demo/demo-file.ts";
-import type { Person } from "../../scripts/demo/tokens.ts";
 import { exists, findOnPath } from "../../scripts/parts/process.ts";
-import { assertKept } from "./contract.ts";
+import { type ApiRequest, askApi } from "./ask-api.ts";
 import { type DemoProcess, startDemo } from "./demo-process.ts";
-import { type HttpAnswer, http } from "./http.ts";
+import type { HttpAnswer } from "./http.ts";
 import { until } from "./until.ts";
 
 /** "embedded": one process and PostgreSQL. "cluster": a process per service, PostgreSQL, NATS. "stack": Kafka too. */
@@ -18,31 +17,13 @@ const COMMANDS: Readonly<Record<Mode, readonly string[]>> = {
   cluster: ["stack.ts", "--embedded-bus"],
   stack: ["stack.ts"],
 };
+
+export type { ApiRequest } from "./ask-api.ts";
 export type SystemDatabase = "order" | "product" | "payment" | "customer" | "saga" | "bus";
 
 export interface SystemOptions {
   readonly mode: Mode;
   readonly env?: NodeJS.ProcessEnv;
-}
-
-export interface ApiRequest {
-  readonly method?: string;
-  /** Whose token is sent; the customer's when left out. */
-  readonly as?: Person;
-  /** In place of that token's header; null sends none. */
-  readonly authorization?: string | null;
-  /** Idempotency-Key; a list sends the header that often. */
-  readonly key?: string | readonly string[];
-  /** On top of the usual ones, or, where undefined, without them. */
-  readonly headers?: Readonly<Record<string, string | readonly string[] | undefined>>;
-  readonly body?: unknown;
-  /** In place of the body as JSON. */
-  readonly raw?: string | Buffer;
-  readonly timeoutMs?: number;
-  /** Of a stream of events only the head is waited for. */
-  readonly endless?: boolean;
-  /** Base address of another gateway than the system's own. */
-  readonly at?: string;
 }
 
 export type Sql = <Row extends object>(
@@ -114,33 +95,14 @@ export class System {
   }
 
   async api(path: string, request: ApiRequest = {}): Promise<HttpAnswer> {
-    const { as = "customer", key, body, raw, timeoutMs = 20_000, endless } = request;
     const { api, tokens } = this.demo;
-    const authorization =
-      request.authorization === undefined ? `Bearer ${tokens[as]}` : request.authorization;
-    const text = raw ?? (body === undefined ? undefined : JSON.stringify(body));
-    const headers = {
-      ...(authorization !== null && { authorization }),
-      ...(text !== undefined && { "content-type": "application/json" }),
-      ...(key !== undefined && { "idempotency-key": key }),
-      ...request.headers,
-    };
-    const method = request.method ?? (text === undefined ? "GET" : "POST");
-    const sending = http((request.at ?? api) + path, {
-      method,
-      headers,
-      body: text,
-      agent: this.#agent,
-      endless,
-    });
-    const answer = await withDeadline(timeoutMs, path, sending).catch((cause: unknown) => {
+    const address = request.at ?? api;
+    return askApi({ address, tokens, agent: this.#agent }, path, request).catch((cause: unknown) => {
       const { exitCode, signalCode } = this.#process.process;
       const ending = exitCode ?? signalCode;
       if (ending === null) throw cause;
       throw new Error(`the system has ended with ${ending}: ${this.#lastWords()}`, { cause });
     });
-    assertKept(method, path, answer);
-    return answer;
   }
 
   #lastWords(): string {
@@ -221,20 +183,6 @@ export async function startSystem(options: SystemOptions): Promise<System> {
   } catch (error) {
     await system.stop();
     throw error;
-  }
-}
-
-async function withDeadline<Result>(timeMs: number, what: string, work: Promise<Result>): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: no answer within ${timeMs} ms`)), timeMs);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-    // Nobody waits for it any more when it was late.
-    work.catch(() => undefined);
   }
 }
 

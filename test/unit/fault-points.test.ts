@@ -1,4 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../lib/config.ts";
@@ -34,11 +36,11 @@ test("a fault strikes at its passage, and once", async () => {
   await passPoint("here");
 });
 
-test("the log names each point once", async () => {
+test("the log tells each passage of each point", async () => {
   const log = join(folder, "points");
   armFaults([], { log });
   for (const point of ["a", "b", "a"]) await passPoint(point);
-  expect(readFileSync(log, "utf8")).toBe("a\nb\n");
+  expect(readFileSync(log, "utf8")).toBe("a\nb\na@2\n");
 });
 
 test("before its gate is open, a point neither counts nor strikes nor is noted", async () => {
@@ -49,7 +51,7 @@ test("before its gate is open, a point neither counts nor strikes nor is noted",
   writeFileSync(gate, "");
   await passPoint("here");
   await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
-  expect(readFileSync(log, "utf8")).toBe("here\n");
+  expect(readFileSync(log, "utf8")).toBe("here\nhere@2\n");
 });
 
 test("faults in the gate count in place of the setting's, as long as it is open", async () => {
@@ -63,6 +65,42 @@ test("faults in the gate count in place of the setting's, as long as it is open"
   await passPoint("there");
   writeFileSync(gate, "");
   await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+});
+
+test("a gate that was closed and opened again counts anew, also when nothing was passed meanwhile", async () => {
+  const gate = join(folder, "again");
+  armFaults(parseFaults("here=throw@2") ?? [], { gate });
+  for (let opening = 0; opening < 3; opening += 1) {
+    writeFileSync(`${gate}.new`, "");
+    renameSync(`${gate}.new`, gate);
+    await passPoint("here");
+    rmSync(gate);
+  }
+  writeFileSync(gate, "");
+  await passPoint("here");
+  await expect(passPoint("here")).rejects.toMatchObject({ type: "FAULT_INJECTED" });
+});
+
+test("of two processes that are at a killing point at once one dies", async () => {
+  const gate = join(folder, "shared");
+  const script = `
+    import { armFaults, passPoint } from ${JSON.stringify(join(__dirname, "..", "..", "lib", "fault-points.ts"))};
+    armFaults([], { gate: ${JSON.stringify(gate)} });
+    process.stdout.write("ready\\n");
+    process.stdin.once("data", async () => {
+      for (let passage = 0; passage < 200; passage += 1) await passPoint("here");
+      process.exit(0);
+    });`;
+  const both = [1, 2].map(() =>
+    spawn("node", ["--input-type=module", "-e", script], { stdio: ["pipe", "pipe", "inherit"] }),
+  );
+  await Promise.all(both.map(({ stdout }) => once(stdout, "data")));
+  writeFileSync(`${gate}.new`, "here=kill@100");
+  renameSync(`${gate}.new`, gate);
+  const ends = both.map((child) => once(child, "close"));
+  for (const { stdin } of both) stdin.write("go\\n");
+  const signals = (await Promise.all(ends)).map(([, signal]) => signal);
+  expect(signals.filter((signal) => signal === "SIGKILL")).toHaveLength(1);
 });
 
 test("a name with spaces is armed and logged with dashes", async () => {

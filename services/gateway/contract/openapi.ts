@@ -21,7 +21,7 @@ export interface Operation extends JsonSchema {
 
 const INTRODUCTION = `Orders, their stock and their money. An accepted order ends, confirmed or cancelled with a reason.
 
-What takes time is accepted with 202 and followed by its address; \`Prefer: wait=10\` lets a GET wait for its end. What
+What takes time is accepted with 202 and followed by its address; with \`Prefer: wait=10\` the answer waits for the end. What
 changes something takes an \`Idempotency-Key\`: the same request under the same key has one effect and one answer. Money is
 in minor units, times are UTC. Lists are pages: \`nextCursor\` leads to the next one. Refusals are problems of RFC 9457 with
 a \`code\` that programs may rely on.`;
@@ -61,11 +61,11 @@ function isConditional({ method, streams }: Route): boolean {
 }
 
 function answerOf(route: Route): JsonSchema {
-  const { answer, located, key, waits } = route;
+  const { answer, located, key, waits, settles } = route;
   const headers = headersOf(
     located && "Location",
     key && "Idempotent-Replayed",
-    waits && "Preference-Applied",
+    (waits || settles) && "Preference-Applied",
     isConditional(route) && "ETag",
   );
   const schema = referring(answer);
@@ -79,7 +79,12 @@ function answerOf(route: Route): JsonSchema {
     };
   }
   return {
-    description: route.status === 202 ? "Accepted: it cannot be lost any more." : "Done.",
+    description:
+      route.status === 202
+        ? "Accepted: it cannot be lost any more."
+        : route.settles
+          ? "It has been waited for, and has ended: what `Location` shows."
+          : "Done.",
     headers,
     content: { "application/json": { schema, example: exampleOf(answer) } },
   };
@@ -105,7 +110,7 @@ function parametersOf(route: Route): JsonSchema[] {
     ...(route.key === undefined
       ? []
       : [route.key === "required" ? "IdempotencyKey" : "OptionalIdempotencyKey"]),
-    ...(route.waits ? ["Wait"] : []),
+    ...(route.waits || route.settles ? ["Wait"] : []),
     ...(route.streams ? ["LastEventId"] : []),
     ...(isConditional(route) ? ["IfNoneMatch"] : []),
   ].map((name) => ({ $ref: `#/components/parameters/${name}` }));
@@ -131,6 +136,7 @@ function operationOf(route: Route, problemsOf: (route: Route) => Record<string, 
     }),
     responses: {
       [route.status]: answerOf(route),
+      ...(route.settles && { 200: answerOf({ ...route, status: 200, answer: route.settles }) }),
       ...(route.streams && { 204: { description: "Nothing more will come.", headers: headersOf() } }),
       ...(isConditional(route) && { 304: { $ref: "#/components/responses/NotModified" } }),
       ...problemsOf(route),
@@ -184,7 +190,8 @@ const PARAMETERS = {
   Wait: {
     name: "Prefer",
     in: "header",
-    description: "`wait=N`: answer when it has ended, at the latest after N seconds (30 at most).",
+    description:
+      "`wait=N`: answer when it has ended, at the latest after N seconds (30 at most). A request that begins it is answered 200 then, and 202 if it has not ended.",
     schema: { type: "string" },
     example: "wait=10",
   },

@@ -7,7 +7,7 @@ import type {
   TrailEntry,
   TransactionView,
 } from "../../../lib/contracts.ts";
-import { DATABASE_NAMES } from "../../../lib/settings.ts";
+import { DATABASE_NAMES, SERVICE_NAMES, type ServiceName } from "../../../lib/settings.ts";
 import { about, count, flag, id, like, list, object, oneOf, only, text, time } from "./json-schema.ts";
 import { reason, transactionFields } from "./views.ts";
 
@@ -107,4 +107,9 @@ export const notificationEndpoint = object<NotificationEndpoint>(
     disabledAt: { type: "string", format: "date-time" },
     lastError: text,
   },
+);
+
+export const armedFaults = object<{ faults: string; service?: ServiceName }>(
+  { faults: like("call.order.tryPay.before-send=throw", text) },
+  { service: oneOf(SERVICE_NAMES) },
 );

@@ -36,7 +36,7 @@ function headersOf(route: Route): { key: string; value: string }[] {
   return [
     ...(route.signed ? [] : [{ key: "Authorization", value: `Bearer {{${route.roles[0]}Token}}` }]),
     ...(route.key === undefined ? [] : [{ key: "Idempotency-Key", value: "{{$guid}}" }]),
-    ...(route.waits ? [{ key: "Prefer", value: "wait=10" }] : []),
+    ...(route.waits || route.settles ? [{ key: "Prefer", value: "wait=10" }] : []),
     ...(route.body === undefined ? [] : [{ key: "Content-Type", value: "application/json" }]),
   ];
 }

@@ -19,6 +19,7 @@ export const PROBLEMS = define({
   WEBHOOK_TOO_OLD: [401, "The webhook's signature is more than five minutes old."],
   PAYMENT_DECLINED: [402, "The payment provider has refused; asking again changes nothing."],
   FORBIDDEN: [403, "The token holds, and its roles do not allow this."],
+  FAULT_INJECTION_OFF: [403, "Faults are armed in demo mode only, or where FAULT_INJECTION is set."],
   NOT_FOUND: [404, "There is nothing at this address."],
   ORDER_NOT_FOUND: [404, "There is no such order, or it is another customer's."],
   SAGA_NOT_FOUND: [404, "There is no such saga, or it is another customer's."],

@@ -38,6 +38,8 @@ export interface Described {
   readonly key?: "required" | "optional";
   /** `Prefer: wait=N` lets the answer wait for the end of what it is about. */
   readonly waits?: true;
+  /** `Prefer: wait=N` lets the answer be 200 and this, once what was accepted has ended. */
+  readonly settles?: JsonSchema;
   /** It answers with a stream (text/event-stream), whose events hold what `answer` says; 204 when nothing more will come. */
   readonly streams?: true;
   /** A client may keep the answer, and has to ask whether it still holds. All others are not to be kept. */
@@ -48,7 +50,7 @@ export interface Described {
 
 interface Ready extends Described {
   /** The answer's body as text. */
-  readonly stringify: (body: unknown) => string;
+  readonly stringify: (body: unknown, status: number) => string;
   readonly body?: JsonSchema;
   /** Parameters of the query, by name. */
   readonly query: Readonly<Record<string, JsonSchema>>;
@@ -92,16 +94,23 @@ export function route<Body = undefined, const Readers extends QueryReaders = typ
   const bodyOf = (given: unknown) => reader?.(given === undefined ? {} : given) as Body;
   return {
     ...described,
-    stringify: serializerOf(line.answer),
+    stringify: serializersOf(line),
     ...(reader && { body: reader.schema }),
     query: Object.fromEntries(Object.entries(readers).map(([name, one]) => [name, one.schema])),
-    handle: async ({ principal, headers, path, personalData, ...given }, call) => {
-      const query = readQuery(given.query, readers);
-      return handle({ principal, headers, path, personalData, query, body: bodyOf(given.body) }, call);
+    handle: async (request, call) => {
+      const query = readQuery(request.query, readers);
+      return handle({ ...request, query, body: bodyOf(request.body) }, call);
     },
   };
 }
 
 export function signedRoute(line: Described & Pick<SignedRoute, "signed" | "handle" | "body">): SignedRoute {
-  return { ...line, stringify: serializerOf(line.answer), query: NO_QUERY };
+  return { ...line, stringify: serializersOf(line), query: NO_QUERY };
+}
+
+function serializersOf({ answer, settles, status }: Described): Ready["stringify"] {
+  const accepted = serializerOf(answer);
+  if (settles === undefined) return accepted;
+  const settled = serializerOf(settles);
+  return (body, given) => (given === status ? accepted(body) : settled(body));
 }

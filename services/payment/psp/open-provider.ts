@@ -1,5 +1,6 @@
 import { type Config, ConfigError, databaseUrl } from "../../../lib/config.ts";
 import { openDatabase } from "../../../lib/database.ts";
+import { withFaultPoints } from "./fault-provider.ts";
 import type { Provider } from "./port.ts";
 import { createSimulator } from "./simulator.ts";
 import type { Deliver } from "./simulator-callbacks.ts";
@@ -17,9 +18,11 @@ export function openProvider(config: Config, options: OpenProviderOptions): Prov
     .split(",")
     .map((secret) => secret.trim())
     .filter((secret) => secret !== "");
-  return config.PSP_PROVIDER === "stripe"
-    ? openStripe(config, webhookSecrets)
-    : openSimulator(config, webhookSecrets, options);
+  const provider =
+    config.PSP_PROVIDER === "stripe"
+      ? openStripe(config, webhookSecrets)
+      : openSimulator(config, webhookSecrets, options);
+  return withFaultPoints(provider);
 }
 
 function openStripe(config: Config, webhookSecrets: readonly string[]): Provider {

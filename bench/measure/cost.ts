@@ -1,0 +1,70 @@
+import type { FlowKind } from "../load/protocol.ts";
+import type { Written } from "./work.ts";
+
+/** What one order costs, counted. */
+export interface Cost extends Written {
+  readonly flow: FlowKind;
+  /** How many began at once. */
+  readonly together: number;
+  /** Statements that the services send, without begin and commit, and without the bus' looking for news. */
+  readonly statements: number;
+  /** Rows that they return or change. */
+  readonly rows: number;
+  /** Kilobytes that Node allocates; not for a lone order, among whose few the pollers' show. */
+  readonly allocatedKb?: number;
+}
+
+export const COUNTS = [
+  "statements",
+  "commits",
+  "rows",
+  "inserts",
+  "updates",
+  "deletes",
+  "rowLocks",
+  "indexEntries",
+  "walBytes",
+  "allocatedKb",
+] as const;
+export type Count = (typeof COUNTS)[number];
+
+/** Parts by which a count may differ from its budget; the rest depends on how batches form, and is only shown. */
+type Tolerances = Partial<Record<Count, number>>;
+const LONE: Tolerances = { statements: 0.012, commits: 0.04, inserts: 0.01, indexEntries: 0.02 };
+const TOGETHER: Tolerances = {
+  // Batches are as large as the machine is slow: this finds what is no longer sent once for all of them.
+  statements: 0.6,
+  commits: 0.6,
+  inserts: 0.01,
+  updates: 0.05,
+  indexEntries: 0.03,
+  walBytes: 0.02,
+  allocatedKb: 0.08,
+};
+/** A budget so far above the cost guards nothing. */
+const SLACK_MAX = 0.1;
+
+/** What is dearer than its budget, or so much cheaper that the budget should follow; in words. */
+export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): string[] {
+  return costs.flatMap((cost) => {
+    const name = costName(cost);
+    const allowed = budget.find((one) => costName(one) === name);
+    if (allowed === undefined) return [`${name}: has no budget`];
+    return Object.entries(cost.together === 1 ? LONE : TOGETHER).flatMap(([key, tolerance]) => {
+      const count = key as Count;
+      const [is, may] = [cost[count] ?? 0, allowed[count] ?? 0];
+      const figures = `${round(is)} ${count} an order, the budget is ${round(may)}`;
+      if (is > may * (1 + tolerance)) return [`${name}: ${figures}`];
+      const isExact = tolerance < SLACK_MAX;
+      return isExact && is < may * (1 - SLACK_MAX) ? [`${name}: only ${figures}: lower it (--accept)`] : [];
+    });
+  });
+}
+
+export function costName({ flow, together }: Cost): string {
+  return `${flow} ${together === 1 ? "alone" : `${together} at once`}`;
+}
+
+export function round(value: number): number {
+  return Number(value.toPrecision(4));
+}
