@@ -1,6 +1,7 @@
 import { request as requestHttp } from "node:http";
 import { Agent, request as requestHttps } from "node:https";
 import { type Config, ConfigError } from "../../../lib/config.ts";
+import { faults, passPoint } from "../../../lib/fault-points.ts";
 import { isInside, lookupOutside } from "../../../lib/outside-address.ts";
 import { signatureHeaders } from "./notification.ts";
 
@@ -69,7 +70,9 @@ export function openSender(config: Config): Sender | undefined {
         ...signatureHeaders(notification, secrets, Math.floor(Date.now() / 1_000)),
       };
       try {
+        if (faults.armed) await passPoint("notification.before-send");
         const status = await post(notification.body, headers);
+        if (faults.armed) await passPoint("notification.after-answer");
         const isGood = status >= 200 && status < 300;
         return { isGood, status, ...(!isGood && { error: `answered ${status}` }) };
       } catch (error) {
