@@ -1,5 +1,10 @@
 import type { Tx } from "../../lib/database.ts";
-import { InvalidInputError, NotFoundError, RuleViolationError, StateConflictError } from "../../lib/errors.ts";
+import {
+  InvalidInputError,
+  NotFoundError,
+  RuleViolationError,
+  StateConflictError,
+} from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
