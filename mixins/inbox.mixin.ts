@@ -103,6 +103,7 @@ export const inbox = (options: InboxOptions) =>
       this.subscription = await bus.subscribe({
         group: options.group,
         topics: options.topics,
+        types: options.types,
         batchSizeMax: BATCH_SIZE_MAX,
         handler: (messages) => join(messages),
       });
