@@ -257,16 +257,89 @@ export interface DeadLetterView {
   readonly attempts: number;
   readonly correlationId: string;
   readonly at: string;
-  readonly status: "OPEN" | "REDRIVEN";
+  readonly status: LetterStatus;
   readonly redrives: number;
   /** Why it could not be delivered when it was last tried again. */
   readonly redriveError?: string;
   readonly redrivenAt?: string;
+  readonly discardedAt?: string;
+}
+
+/** OPEN: to be dealt with. REDRIVEN: delivered again. DISCARDED: nobody is going to deliver it. */
+export type LetterStatus = "OPEN" | "REDRIVEN" | "DISCARDED";
+
+/** A letter with the message that it carries, as far as that could be kept. */
+export interface DeadLetterDetails extends DeadLetterView {
+  readonly partition?: number;
+  readonly offset?: string;
+  readonly key?: string;
+  readonly value?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Where the refused event stands in its outbox. */
+  readonly position?: number;
+  /** The message was too large for its letter. */
+  readonly truncated?: boolean;
+}
+
+/** Open letters that have one reason. */
+export interface DeadLetterGroup {
+  readonly code: string;
+  readonly topic: string;
+  readonly source: string;
+  readonly letters: number;
+  readonly eventTypes: readonly string[];
+  readonly oldestAt: string;
+  readonly newestAt: string;
+}
+
+/** Which dead letters are meant: those named, those of a kind, or all that are open. */
+export interface LetterChoice {
+  readonly letterIds?: readonly string[];
+  readonly source?: string;
+  readonly topic?: string;
+  readonly eventType?: string;
+  readonly code?: string;
+  readonly all?: boolean;
 }
 
 export interface RedriveAnswer {
   readonly redriven: readonly string[];
-  readonly failed: readonly { readonly letterId: string; readonly error: Reason }[];
+  readonly failed: readonly FailedLetter[];
+}
+
+export interface FailedLetter {
+  readonly letterId: string;
+  readonly error: Reason;
+}
+
+export interface DiscardAnswer {
+  readonly discarded: readonly string[];
+  readonly failed: readonly FailedLetter[];
+}
+
+/** What is committed in one service's database and not on the bus. */
+export interface OutboxStanding {
+  readonly service: string;
+  /** Counted up to 100,000. */
+  readonly pending: number;
+  /** Age of the oldest of them; 0 when there is none. */
+  readonly lagSeconds: number;
+  /** Events that the bus has refused: later ones of their aggregates wait behind them. */
+  readonly refused: number;
+}
+
+/** What a consumer group has not taken yet. */
+export interface PartitionStanding {
+  readonly group: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly lag: number;
+}
+
+/** Of each service what it says, or why it says nothing. */
+export interface Standings<Item> {
+  readonly items: readonly Item[];
+  readonly unreachable: readonly { readonly service: string; readonly error: Reason }[];
 }
 
 export interface Page<Item> {

@@ -24,6 +24,9 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** Services with a database of their own. */
 export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
+/** Services that publish and consume events. */
+export const MESSAGING_NAMES = ["order", "product", "payment", "saga"] as const;
+export type MessagingName = (typeof MESSAGING_NAMES)[number];
 
 const POSTGRES = ["postgres", "postgresql"] as const;
 
@@ -237,6 +240,11 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  OMS_URL: url(
+    ["http", "https"],
+    "The gateway that npm run oms and npm run repl ask; none: the demo that runs here.",
+  ),
+  OMS_TOKEN: secret(optional("Token of an operator for them; none: the demo's own.")),
   FAULT_INJECTION: flag(
     false,
     "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",

@@ -8,7 +8,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exists } from "../../scripts/parts/process.ts";
-import { type Begun, FLOWS } from "../support/flows.ts";
+import { FLOWS } from "../support/flows.ts";
 import { atRest, killAt, SHORT_LEASES, violationsOf } from "../support/mortal-system.ts";
 import { seededRandom } from "../support/random.ts";
 import { describeOnStack, type System, startSystem } from "../support/system.ts";
@@ -109,6 +109,30 @@ describeOnStack("a participant in a process of its own", () => {
     },
     120_000,
   );
+
+  test("product, out of reach while an order is placed and another paid: both wait, and end when it is back", async () => {
+    if (system === undefined) throw new Error("the system is not ready");
+    const running = system;
+    const begun = await FLOWS.pay.prepare(running);
+    await atRest(running);
+    const pid = running.demo.pids.product ?? 0;
+    // It hears and says nothing, and later goes on with what it was about: as behind a line that is cut.
+    process.kill(pid, "SIGSTOP");
+    const flows = [FLOWS.pay.act(running, begun), FLOWS.create.act(running)];
+    for (const flow of flows) flow.catch(() => undefined);
+    const asked = `select 1 from tcc_transactions, json_array_elements(participants) p
+                   where business_key = $1 and p->>'name' = 'product' and (p->>'attempts')::int > 1`;
+    try {
+      await until(
+        "it was asked in vain",
+        async () => (await running.sql("saga", asked, [begun.orderId])).length > 0,
+      );
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    await Promise.all(flows);
+    await expectRight();
+  }, 120_000);
 
   test("payment, killed when the provider has given the money back: known again, once", async () => {
     const at = "psp.operate.psp_update_charges.after-commit";

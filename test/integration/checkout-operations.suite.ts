@@ -26,7 +26,7 @@ const revoke = async (system: System) =>
   );
 
 /** No order can reserve this product until the answer is called: every RESERVE_STOCK of it becomes a dead letter. */
-async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
+export async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
   const name = `refuse_${productId.replaceAll("-", "_")}`;
   await system.sql(
     "product",
@@ -42,7 +42,7 @@ async function refuseReservations(system: System, productId: string): Promise<()
 }
 
 /** The open letter of the saga that asked. */
-function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
+export function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
   return until(
     `the dead letter of ${sagaId}`,
     async () => {

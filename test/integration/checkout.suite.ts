@@ -16,6 +16,7 @@ import { outcomes } from "./checkout-outcomes.suite.ts";
 import { INBOX_ATTEMPTS, poisonMessages } from "./checkout-poison.suite.ts";
 import { scarcity } from "./checkout-scarcity.suite.ts";
 import { redaction } from "./redaction.suite.ts";
+import { runbook } from "./runbook.suite.ts";
 
 export function checkout(mode: Mode): void {
   // Three tries say the same as the usual five, in a fifth of the time.
@@ -30,6 +31,7 @@ export function checkout(mode: Mode): void {
   describe("an operator", () => operations(shared));
   describe("bad input", () => badInput(shared));
   describe("what is personal", () => redaction(shared));
+  describe("an operator with the runbook", () => runbook(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();
