@@ -120,6 +120,11 @@ export class Engine<I extends Instance, Tx> {
     while (this.working.size > 0) await Promise.all(this.working);
   }
 
+  /** What this node last knew of an instance that had not ended then: for who only waits for its end. */
+  live(id: string): I | undefined {
+    return this.cache.get(id);
+  }
+
   inFlight(): number {
     return this.calls.size;
   }

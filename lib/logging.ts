@@ -58,17 +58,17 @@ export class SubjectLog {
 }
 
 /** Fields that could hold personal data or a secret, should somebody log the object they are in. */
-const NEVER = ["authorization", "token", "password", "shippingAddress", "email"];
+const NEVER = new Set(["authorization", "token", "password", "shippingAddress", "email"]);
+const CENSORED = "[redacted]";
 
 /** One JSON object a line, or readable lines for people. */
 export function pinoOptions(config: Config): pino.LoggerOptions {
   const options: pino.LoggerOptions = {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (level) => ({ level }) },
+    formatters: { level: (level) => ({ level }), log: censored },
     serializers: { err: errorFields },
     hooks: { logMethod: detailsFirst },
-    redact: { paths: NEVER.flatMap((field) => [field, `*.${field}`]), censor: "[redacted]" },
   };
   if (config.LOG_FORMAT === "json") return options;
   const pretty = {
@@ -77,6 +77,37 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     translateTime: "SYS:HH:MM:ss.l",
   };
   return { ...options, transport: { target: "pino-pretty", options: pretty } };
+}
+
+/**
+ * The fields of a line without what must never be in one, at its top and one level below. pino's own redaction copies
+ * the whole line, whether or not it has such a field: 2 % of what a payment takes of Node.
+ */
+function censored(fields: Record<string, unknown>): Record<string, unknown> {
+  let clean = fields;
+  for (const [name, value] of Object.entries(fields)) {
+    const instead = NEVER.has(name)
+      ? CENSORED
+      : isPlain(value) && hasForbidden(value)
+        ? withoutThem(value)
+        : value;
+    if (instead !== value) clean = { ...clean, [name]: instead };
+  }
+  return clean;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !(value instanceof Error);
+}
+
+function hasForbidden(fields: object): boolean {
+  return Object.keys(fields).some((name) => NEVER.has(name));
+}
+
+function withoutThem(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, NEVER.has(name) ? CENSORED : value]),
+  );
 }
 
 /** Moleculer writes `("message", details)`; pino would drop the details, and with them the error or the correlation id. */

@@ -20,7 +20,11 @@ export interface ConsumerOptions {
   readonly attemptsMax: number;
   /** Applies events that are new to the group, in the transaction that records them. */
   readonly apply: (tx: Tx, events: readonly DomainEvent[]) => Promise<void>;
-  readonly onProcessed: (fresh: readonly ReceivedEvent[], duplicates: number, durationMs: number) => void;
+  readonly onProcessed: (
+    fresh: readonly ReceivedEvent[],
+    duplicates: readonly ReceivedEvent[],
+    durationMs: number,
+  ) => void;
   readonly onDeadLetter: (message: ReceivedMessage, error: unknown) => void;
 }
 
@@ -80,7 +84,14 @@ async function process(options: ConsumerOptions, received: readonly ReceivedEven
       );
     return news;
   });
-  options.onProcessed(fresh, received.length - fresh.length, performance.now() - before);
+  options.onProcessed(fresh, without(received, fresh), performance.now() - before);
+}
+
+/** Duplicates are rare: usually there is nothing to tell apart. */
+function without(all: readonly ReceivedEvent[], fresh: readonly ReceivedEvent[]): readonly ReceivedEvent[] {
+  if (fresh.length === all.length) return [];
+  const news = new Set(fresh);
+  return all.filter((one) => !news.has(one));
 }
 
 async function processAlone(options: ConsumerOptions, received: ReceivedEvent): Promise<void> {

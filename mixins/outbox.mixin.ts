@@ -62,10 +62,9 @@ export const outbox = (service: string) =>
         pollMs: settings.OUTBOX_POLL_MS,
         batchSize: settings.OUTBOX_BATCH_SIZE,
         leaseMs: settings.OUTBOX_LEASE_MS,
-        onPublished: (events, durationMs) =>
-          metrics.outboxPublished(service, events.length, durationMs / 1_000),
+        onPublished: (events, durationMs) => metrics.outboxPublished(events.length, durationMs / 1_000),
         onFailed: (event, reason) => {
-          metrics.outboxFailed(service, 1);
+          metrics.outboxFailed();
           const { type: eventType, aggregateId } = event;
           const correlationId = event.message.headers["correlation-id"];
           log(this.logger, { correlationId }).error("the bus refuses an event: dead letter", {

@@ -34,10 +34,15 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
   const { config, database, logger } = context;
   const { SAGA_LEASE_MS: leaseMs, BATCH_SIZE_MAX: batchSizeMax } = config;
   const metrics = metricsOf(context.broker);
-  const protocol = createSagaProtocol(
-    [createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS), cancelOrderSaga],
-    leaseMs,
-  );
+  const definitions = [createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS), cancelOrderSaga];
+  for (const { type } of definitions) {
+    metrics.begin("oms_saga_started_total", [{ type }]);
+    metrics.begin("oms_saga_completed_total", [
+      { type, result: "completed" },
+      { type, result: "compensated" },
+    ]);
+  }
+  const protocol = createSagaProtocol(definitions, leaseMs);
   const engine = new Engine<SagaInstance, Tx>(
     protocol,
     {

@@ -35,6 +35,7 @@ export function createTccEngine(context: TccEngineContext): {
     for (const { name } of payOrderTcc.participants)
       metrics.tccActiveReservations(name, counts.get(name) ?? 0);
   });
+  metrics.begin("oms_tcc_completed_total", [{ result: "confirmed" }, { result: "cancelled" }]);
   const phases = createPhaseTimer((phase, seconds) => metrics.tccPhase(phase, seconds));
   const protocol = createTccProtocol([payOrderTcc], {
     leaseMs,
