@@ -2,7 +2,17 @@ import type { SagaView, TransactionView } from "../../lib/contracts.ts";
 import type { OperationDone, TrailEntry } from "../../lib/operator-contracts.ts";
 import { newest, type OpsApi, RefusedError } from "./api.ts";
 import { oneLine, reasonText, table, time } from "./render.ts";
-import { firstOf, LIMIT, limitOf, type Option, type Outcome, REASON, textOf, type Verb } from "./verb.ts";
+import {
+  firstOf,
+  LIMIT,
+  limitOf,
+  type Option,
+  type Outcome,
+  REASON,
+  textOf,
+  type Verb,
+  type Words,
+} from "./verb.ts";
 
 /** Sagas and transactions: to look at, and to free when they are stuck. */
 
@@ -12,8 +22,14 @@ const ONE = { min: 1, max: 1 };
 const LISTED: Readonly<Record<string, Option>> = {
   state: { value: "STATE", about: "only those in this state" },
   type: { value: "TYPE", about: "only those of this type" },
+  stuck: { about: "only those that have used up their retries" },
   limit: LIMIT,
 };
+const filterOf = (words: Words) => ({
+  state: textOf(words, "state"),
+  type: textOf(words, "type"),
+  stuck: words.options.stuck,
+});
 const STUCK_MAX = 1_000;
 
 const sagaRows = (sagas: readonly SagaView[]): string[] =>
@@ -39,14 +55,9 @@ const orNone = (lines: readonly string[], none: string) => (lines.length > 1 ? l
 const sagas: Verb = {
   name: "sagas",
   summary: "List sagas, newest first",
-  options: { ...LISTED, stuck: { about: "only those that have used up their retries" } },
+  options: LISTED,
   async run(api, words) {
-    const query = {
-      state: textOf(words, "state"),
-      type: textOf(words, "type"),
-      stuck: words.options.stuck,
-    };
-    const found = await newest<SagaView>(api, "/ops/sagas", query, limitOf(words));
+    const found = await newest<SagaView>(api, "/ops/sagas", filterOf(words), limitOf(words));
     return { data: found, lines: orNone(sagaRows(found), "there is none") };
   },
 };
@@ -54,14 +65,14 @@ const sagas: Verb = {
 const transactions: Verb = {
   name: "transactions",
   summary: "List transactions, newest first",
-  options: { ...LISTED, stuck: { about: "only those that have used up their retries" } },
+  options: LISTED,
   async run(api, words) {
-    const query = {
-      state: textOf(words, "state"),
-      type: textOf(words, "type"),
-      stuck: words.options.stuck,
-    };
-    const found = await newest<OperatedTransaction>(api, "/ops/transactions", query, limitOf(words));
+    const found = await newest<OperatedTransaction>(
+      api,
+      "/ops/transactions",
+      filterOf(words),
+      limitOf(words),
+    );
     return { data: found, lines: orNone(transactionRows(found), "there is none") };
   },
 };

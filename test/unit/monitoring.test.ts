@@ -65,11 +65,10 @@ describe("alerts", () => {
   });
 
   it("each say how bad it is, and where to read on", () => {
-    const headings = readFileSync(join(root, "docs/alerts.md"), "utf8").match(/(?<=^## ).*/gm);
-    expect(headings).toEqual(rules.map(({ alert }) => alert));
+    // That the sections are there is looked at with the rest of the runbook (runbook.test.ts).
     for (const { alert, labels, annotations } of rules) {
       expect(["critical", "warning"]).toContain(labels.severity);
-      expect(annotations.runbook).toBe(`docs/alerts.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook).toBe(`docs/runbook.md#${alert.toLowerCase()}`);
     }
   });
 
