@@ -117,6 +117,10 @@ export function spreads(plane: ControlPlane): string {
   return `${lines.length} services, each on two machines in two zones`;
 }
 
+/** On a starved machine nodes are late, and their pods count as not ready: then that is what it was. */
+const stateOf = ({ kubectl }: ControlPlane) =>
+  kubectl(["get", "pdb,nodes,pods,replicasets", "-n", NAMESPACE]);
+
 /** Of two replicas one may be taken away; the other one only when there is a new one. */
 export async function budgets(plane: ControlPlane): Promise<string> {
   const machines = JSON.parse(plane.kubectl(["get", "nodes", "-o", "json"])) as { items: Named[] };
@@ -135,7 +139,9 @@ export async function budgets(plane: ControlPlane): Promise<string> {
       throw error;
     }
   });
-  if (results.join() !== "evicted,refused") throw new CheckFailedError(`evictions: ${results.join(", ")}`);
+  if (results.join() !== "evicted,refused") {
+    throw new CheckFailedError(`evictions: ${results.join(", ")}\n${stateOf(plane)}`);
+  }
   plane.kubectl(["uncordon", ...names]);
   const isWhole = () => list<Deployment>(plane, "deployments").every(isRolledOut);
   if (!(await waitFor(isWhole, MS_MAX, 500))) throw new CheckFailedError("the evicted pod is not replaced");
@@ -150,7 +156,8 @@ async function throughout(plane: ControlPlane, least: number, isDone: () => bool
       for (const one of list<Deployment>(plane, "deployments")) {
         const available = one.status.availableReplicas ?? 0;
         fewest = Math.min(fewest, available);
-        if (available < least) throw new CheckFailedError(`${one.metadata.name} had ${available} replicas`);
+        if (available < least)
+          throw new CheckFailedError(`${one.metadata.name} had ${available} replicas\n${stateOf(plane)}`);
       }
       return isDone();
     },
