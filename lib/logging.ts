@@ -2,12 +2,13 @@ import type { BrokerOptions, Context, Logger } from "moleculer";
 import pino from "pino";
 import type { Config } from "./config.ts";
 import type { CallMeta } from "./define.ts";
+import { traceIdOf } from "./tracing/tracing.ts";
 
 /** What a line is about. Ids only: a log holds no personal data. */
 export interface Subject {
-  readonly correlationId?: string;
-  readonly orderId?: string;
-  readonly sagaId?: string;
+  readonly correlationId?: string | undefined;
+  readonly orderId?: string | undefined;
+  readonly sagaId?: string | undefined;
 }
 
 /** More fields of one line; an error goes under `err`. */
@@ -69,6 +70,7 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     formatters: { level: (level) => ({ level }), log: censored },
     serializers: { err: errorFields },
     hooks: { logMethod: detailsFirst },
+    ...(config.TRACE_EXPORTER !== "none" && { mixin: traceFields }),
   };
   if (config.LOG_FORMAT === "json") return options;
   const pretty = {
@@ -77,6 +79,12 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     translateTime: "SYS:HH:MM:ss.l",
   };
   return { ...options, transport: { target: "pino-pretty", options: pretty } };
+}
+
+/** Of a line about something that is sampled: where its trace is found. */
+function traceFields({ correlationId }: { readonly correlationId?: unknown }): { traceId?: string } {
+  const traceId = traceIdOf(typeof correlationId === "string" ? correlationId : undefined);
+  return traceId === undefined ? {} : { traceId };
 }
 
 /**

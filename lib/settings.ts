@@ -10,6 +10,7 @@ import {
   optional,
   origins,
   port,
+  ratio,
   secret,
   secrets,
   text,
@@ -46,6 +47,19 @@ export const SETTINGS = {
     "Least level that is logged.",
   ),
   LOG_FORMAT: choice(["json", "pretty"], "json", "JSON lines, or readable ones."),
+  TRACE_EXPORTER: choice(
+    ["none", "zipkin", "otlp"],
+    "none",
+    "Where spans go: to Zipkin's API v2, by OTLP/HTTP, or nowhere.",
+  ),
+  TRACE_URL: url(["http", "https"], "Their collector, as in http://zipkin:9411/api/v2/spans."),
+  TRACE_HEADERS: secret(optional("What the collector wants to be sent along: name=value, comma-separated.")),
+  TRACE_RATIO: ratio(1, "Share of the requests that are traced, where no caller has decided."),
+  TRACE_PARENTS: choice(
+    ["none", "proxies", "all"],
+    "proxies",
+    "Whose traceparent is continued: nobody's, that of TRUSTED_PROXIES, or everybody's.",
+  ),
   DATABASE_URL: secret(
     url(POSTGRES, "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>."),
   ),

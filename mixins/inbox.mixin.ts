@@ -2,13 +2,13 @@ import { createBatcher } from "../lib/batcher.ts";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import type { ReceivedMessage, Subscription } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
-import type { PartitionStanding } from "../lib/contracts.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { drainFirst } from "../lib/drain.ts";
 import { type DomainEvent, EVENTS, type EventType, isEventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { type Metrics, metricsOf } from "../lib/metrics.ts";
+import type { PartitionStanding } from "../lib/operator-contracts.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { type ConsumerOptions, consume, type ReceivedEvent, redrive } from "./inbox-consumer.ts";
 

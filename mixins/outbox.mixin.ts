@@ -3,17 +3,18 @@ import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
-import type { OutboxStanding } from "../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { StateConflictError } from "../lib/errors.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
+import type { OutboxStanding } from "../lib/operator-contracts.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, releaseRefused } from "./outbox.store.ts";
 import { backlogOf, refusedCount } from "./outbox-backlog.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
+import { recordPublished } from "./outbox-trace.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
 export interface NewEvent<Type extends EventType = EventType> {
@@ -62,7 +63,10 @@ export const outbox = (service: string) =>
         pollMs: settings.OUTBOX_POLL_MS,
         batchSize: settings.OUTBOX_BATCH_SIZE,
         leaseMs: settings.OUTBOX_LEASE_MS,
-        onPublished: (events, durationMs) => metrics.outboxPublished(events.length, durationMs / 1_000),
+        onPublished: (events, durationMs) => {
+          metrics.outboxPublished(events.length, durationMs / 1_000);
+          recordPublished(events, service, durationMs);
+        },
         onFailed: (event, reason) => {
           metrics.outboxFailed();
           const { type: eventType, aggregateId } = event;

@@ -1,4 +1,5 @@
-import type { OperationDone, SagaView, TrailEntry, TransactionView } from "../../lib/contracts.ts";
+import type { SagaView, TransactionView } from "../../lib/contracts.ts";
+import type { OperationDone, TrailEntry } from "../../lib/operator-contracts.ts";
 import { newest, type OpsApi, RefusedError } from "./api.ts";
 import { oneLine, reasonText, table, time } from "./render.ts";
 import { firstOf, LIMIT, limitOf, type Option, type Outcome, REASON, textOf, type Verb } from "./verb.ts";

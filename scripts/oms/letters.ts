@@ -5,7 +5,7 @@ import type {
   DiscardAnswer,
   FailedLetter,
   RedriveAnswer,
-} from "../../lib/contracts.ts";
+} from "../../lib/operator-contracts.ts";
 import { newest, type OpsApi } from "./api.ts";
 import { oneLine, reasonText, table, time } from "./render.ts";
 import {

@@ -1,4 +1,9 @@
-import type { OutboxStanding, PartitionStanding, Standings, TrailEntry } from "../../lib/contracts.ts";
+import type {
+  OutboxStanding,
+  PartitionStanding,
+  Standings,
+  TrailEntry,
+} from "../../lib/operator-contracts.ts";
 import { newest } from "./api.ts";
 import { deedLine } from "./instances.ts";
 import { reasonText, table } from "./render.ts";

@@ -1,5 +1,5 @@
-import type { LetterChoice } from "../../lib/contracts.ts";
 import { InvalidInputError } from "../../lib/errors.ts";
+import type { LetterChoice } from "../../lib/operator-contracts.ts";
 import { bodyReader, text, uuid } from "./body-schema.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
 import { reason } from "./operations.ts";

@@ -1,6 +1,6 @@
 import type { ActionName } from "../../lib/actions.ts";
-import type { Standings } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
+import type { Standings } from "../../lib/operator-contracts.ts";
 import { MESSAGING_NAMES, type MessagingName } from "../../lib/settings.ts";
 import { bodyReader, text } from "./body-schema.ts";
 import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";

@@ -85,8 +85,9 @@ export function createAttemptWorker(options: WorkerOptions): Poller {
 /** Voids what is still held after its time: as its transaction's own cancel, so that a late confirm is refused. */
 export function createExpiryWorker({ database, commands, logger }: WorkerOptions): Poller {
   const expire = async (gid: string) => {
-    const { paymentId } = await commands.cancel({ params: { gid }, correlationId: `expiry ${gid}` });
-    log(logger, {}).warn("a hold was voided after its time", { gid, paymentId });
+    const correlationId = `expiry ${gid}`;
+    const { paymentId } = await commands.cancel({ params: { gid }, correlationId });
+    log(logger, { correlationId, sagaId: gid }).warn("a hold was voided after its time", { gid, paymentId });
   };
   return createPoller({
     name: "payment expiry",

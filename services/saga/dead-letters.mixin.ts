@@ -1,17 +1,12 @@
 import { busOf } from "../../lib/bus/broker-bus.ts";
 import type { Subscription } from "../../lib/bus/bus.ts";
-import type {
-  DeadLetterDetails,
-  DiscardAnswer,
-  IdempotencyClaim,
-  IdempotentAnswer,
-  RedriveAnswer,
-} from "../../lib/contracts.ts";
+import type { IdempotencyClaim, IdempotentAnswer } from "../../lib/contracts.ts";
 import type { Database } from "../../lib/database.ts";
 import { type ActionContext, defineMixin } from "../../lib/define.ts";
 import { drainFirst } from "../../lib/drain.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { TOPICS } from "../../lib/events.ts";
+import type { DeadLetterDetails, DiscardAnswer, RedriveAnswer } from "../../lib/operator-contracts.ts";
 import { pageBy, seekOf } from "../../lib/page.ts";
 import { actor, claimRules, cursor, deedReason, limit, uuid } from "../../lib/params.ts";
 import { findLetters, groupLetters, insertLetters, listLetters } from "./dead-letters.store.ts";

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
-import type { DeadLetterGroup, DeadLetterView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { joinJson, jsonColumn } from "../../lib/json-column.ts";
+import type { DeadLetterGroup, DeadLetterView } from "../../lib/operator-contracts.ts";
 import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import type { Letter, LetterData } from "./dead-letters.ts";

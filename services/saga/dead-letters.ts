@@ -1,7 +1,7 @@
 import type { ReceivedMessage } from "../../lib/bus/bus.ts";
-import type { DeadLetterDetails, DeadLetterView } from "../../lib/contracts.ts";
 import type { Reason } from "../../lib/events.ts";
 import { TOPICS } from "../../lib/events.ts";
+import type { DeadLetterDetails, DeadLetterView } from "../../lib/operator-contracts.ts";
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { storable, storableText } from "../../lib/storable.ts";
 import { positionId } from "../../mixins/inbox.store.ts";

@@ -1,8 +1,8 @@
 import type { Actions } from "../../lib/actions.ts";
 import { config } from "../../lib/config.ts";
-import type { DiscardAnswer, FailedLetter } from "../../lib/contracts.ts";
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { RequestInProgressError } from "../../lib/errors.ts";
+import type { DiscardAnswer, FailedLetter } from "../../lib/operator-contracts.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
 import { discardOpen, type StoredLetter } from "./dead-letters.store.ts";
 import { chosenLetters } from "./letter-choice.ts";

@@ -1,5 +1,5 @@
-import type { FailedLetter, LetterChoice } from "../../lib/contracts.ts";
 import type { Database } from "../../lib/database.ts";
+import type { FailedLetter, LetterChoice } from "../../lib/operator-contracts.ts";
 import { findLetters, openLetters, type StoredLetter } from "./dead-letters.store.ts";
 
 /** Dealt with at once. */

@@ -1,10 +1,10 @@
 import type { Actions } from "../../lib/actions.ts";
 import { config } from "../../lib/config.ts";
-import type { FailedLetter, RedriveAnswer } from "../../lib/contracts.ts";
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { type ActionContext, callAction } from "../../lib/define.ts";
 import { factsOf, RequestInProgressError } from "../../lib/errors.ts";
 import type { Reason } from "../../lib/events.ts";
+import type { FailedLetter, RedriveAnswer } from "../../lib/operator-contracts.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
 import { type StoredLetter, settleLetters } from "./dead-letters.store.ts";
 import { deliveryOf } from "./dead-letters.ts";

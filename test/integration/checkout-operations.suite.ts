@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { DeadLetterView, Page, RedriveAnswer, SagaView, TrailEntry } from "../../lib/contracts.ts";
+import type { Page, SagaView } from "../../lib/contracts.ts";
+import type { DeadLetterView, RedriveAnswer, TrailEntry } from "../../lib/operator-contracts.ts";
 import { created, orderIs, pay, refusalOf, transactionEnded } from "../support/money.ts";
 import { ended, order } from "../support/shop.ts";
 import type { System } from "../support/system.ts";

@@ -2,15 +2,14 @@ import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { SagaView, TransactionView } from "../../lib/contracts.ts";
+import { TOPICS } from "../../lib/events.ts";
 import type {
   DeadLetterDetails,
   DeadLetterGroup,
   DeadLetterView,
-  SagaView,
   TrailEntry,
-  TransactionView,
-} from "../../lib/contracts.ts";
-import { TOPICS } from "../../lib/events.ts";
+} from "../../lib/operator-contracts.ts";
 import { DEMO_CUSTOMERS } from "../../migrations/seeds/demo.ts";
 import { created, orderIs, pay } from "../support/money.ts";
 import { oms, omsJson, runOperator } from "../support/oms.ts";

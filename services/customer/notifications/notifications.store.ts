@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from "uuid";
-import type { NotificationEndpoint, NotificationView } from "../../../lib/contracts.ts";
 import type { Database, Tx } from "../../../lib/database.ts";
+import type { NotificationEndpoint, NotificationView } from "../../../lib/operator-contracts.ts";
 import { LAST_ID, type Seek } from "../../../lib/page.ts";
 import { statement } from "../../../lib/statement.ts";
 import type { NewNotification } from "./notification.ts";

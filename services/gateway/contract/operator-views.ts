@@ -1,3 +1,4 @@
+import type { TransactionView } from "../../../lib/contracts.ts";
 import type {
   DeadLetterDetails,
   DeadLetterGroup,
@@ -12,8 +13,7 @@ import type {
   RedriveAnswer,
   Standings,
   TrailEntry,
-  TransactionView,
-} from "../../../lib/contracts.ts";
+} from "../../../lib/operator-contracts.ts";
 import { DATABASE_NAMES, SERVICE_NAMES, type ServiceName } from "../../../lib/settings.ts";
 import { about, count, flag, id, like, list, object, oneOf, only, text, time } from "./json-schema.ts";
 import { reason, transactionFields } from "./views.ts";
