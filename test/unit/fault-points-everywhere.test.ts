@@ -76,8 +76,8 @@ const RULES: readonly Rule[] = [
     allowed: {
       "services/payment/psp/open-provider.ts": "the simulated provider's own webhook",
       "services/customer/notifications/sender.ts": "lies between points",
-      "services/gateway/api-server.ts": "answers, and asks nobody",
       "lib/tracing/span-sender.ts": "spans, which may be lost",
+      "services/gateway/api-server.ts": "answers, and asks nobody",
     },
   },
 ];
