@@ -49,8 +49,8 @@ beforeAll(async () => {
     NOTIFICATION_URL: `http://127.0.0.1:${port}/hooks`,
     NOTIFICATION_SECRETS: SECRETS.join(","),
     NOTIFICATION_ALLOW_PRIVATE: "true",
-    NOTIFICATION_TIMEOUT_MS: "1000",
-    NOTIFICATION_ATTEMPTS_MAX: "3",
+    NOTIFICATION_TIMEOUT_MS: "5000",
+    NOTIFICATION_ATTEMPTS_MAX: "5",
     NOTIFICATION_RETRY_MAX_SECONDS: "1",
     NOTIFICATION_DISABLE_MINUTES: "60",
   });
@@ -103,7 +103,7 @@ test("what fails is repeated, and what follows of its order waits for it", async
   ]);
   const [first, second] = ["order.created", "order.confirmed"];
   expect(typesOf(orderId)).toEqual([first, first, first, second]);
-});
+}, 120_000);
 
 test("who does not answer in time, or refuses for ever, holds nobody up for ever", async () => {
   // The first move is never answered well; the others are.
@@ -113,11 +113,11 @@ test("who does not answer in time, or refuses for ever, holds nobody up for ever
   };
   const orderId = await world.created();
   expect(await settled(orderId)).toMatchObject([
-    { status: "FAILED", attempts: 3, lastStatus: 400, lastError: "answered 400" },
+    { status: "FAILED", attempts: 5, lastStatus: 400, lastError: "answered 400" },
     { status: "DELIVERED" },
   ]);
   reply = good;
-});
+}, 120_000);
 
 test("while most of it fails, no more than one attempt at a time finds out whether it still does", async () => {
   reply = answer(503);
@@ -131,7 +131,7 @@ test("while most of it fails, no more than one attempt at a time finds out wheth
   expect(gaps.length).toBeLessThan(20);
   reply = good;
   for (const orderId of orders) await settled(orderId);
-});
+}, 120_000);
 
 test("when nothing got through for long enough it is disabled, and an operator enables it", async () => {
   reply = answer(503);
