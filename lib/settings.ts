@@ -10,6 +10,7 @@ import {
   optional,
   origins,
   port,
+  ratio,
   secret,
   secrets,
   text,
@@ -24,6 +25,9 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** Services with a database of their own. */
 export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
+/** Services that publish and consume events. */
+export const MESSAGING_NAMES = ["order", "product", "payment", "saga"] as const;
+export type MessagingName = (typeof MESSAGING_NAMES)[number];
 
 const POSTGRES = ["postgres", "postgresql"] as const;
 
@@ -43,6 +47,19 @@ export const SETTINGS = {
     "Least level that is logged.",
   ),
   LOG_FORMAT: choice(["json", "pretty"], "json", "JSON lines, or readable ones."),
+  TRACE_EXPORTER: choice(
+    ["none", "zipkin", "otlp"],
+    "none",
+    "Where spans go: to Zipkin's API v2, by OTLP/HTTP, or nowhere.",
+  ),
+  TRACE_URL: url(["http", "https"], "Their collector, as in http://zipkin:9411/api/v2/spans."),
+  TRACE_HEADERS: secret(optional("What the collector wants to be sent along: name=value, comma-separated.")),
+  TRACE_RATIO: ratio(1, "Share of the requests that are traced, where no caller has decided."),
+  TRACE_PARENTS: choice(
+    ["none", "proxies", "all"],
+    "proxies",
+    "Whose traceparent is continued: nobody's, that of TRUSTED_PROXIES, or everybody's.",
+  ),
   DATABASE_URL: secret(
     url(POSTGRES, "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>."),
   ),
@@ -205,6 +222,11 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  OMS_URL: url(
+    ["http", "https"],
+    "The gateway that npm run oms and npm run repl ask; none: the demo that runs here.",
+  ),
+  OMS_TOKEN: secret(optional("Token of an operator for them; none: the demo's own.")),
   FAULT_INJECTION: flag(
     false,
     "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",

@@ -3,18 +3,17 @@ import * as views from "./contract/operator-views.ts";
 import type { ProblemCode } from "./contract/problems.ts";
 import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
+import { DEAD_LETTER_ROUTES } from "./dead-letter-routes.ts";
 import { armFaults, faultsBody } from "./faults.ts";
 import {
   getOperatedSaga,
   getOperatedTransaction,
-  LETTER_QUERY,
-  listDeadLetters,
+  listLag,
+  listOutboxes,
   listSagas,
   listTransactions,
   operate,
   reasonBody,
-  redriveBody,
-  redriveDeadLetters,
   SAGA_QUERY,
   TRANSACTION_QUERY,
 } from "./operations.ts";
@@ -130,6 +129,7 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     body: revocationBody,
     handle: revokeTokens,
   }),
+  ...DEAD_LETTER_ROUTES,
   route({
     ...looking,
     method: "POST",
@@ -144,24 +144,22 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: armFaults,
   }),
   route({
-    ...listing(views.deadLetter),
-    id: "listDeadLetters",
-    summary: "List dead letters, newest first",
-    path: "/ops/dead-letters",
-    action: "saga.deadLetters",
-    query: LETTER_QUERY,
-    handle: listDeadLetters,
+    ...looking,
+    id: "listOutboxes",
+    summary: "Look at what each service has still to tell",
+    path: "/ops/outbox",
+    action: "order.outbox",
+    answer: views.outboxes,
+    handle: listOutboxes,
   }),
   route({
-    ...doing,
-    id: "redriveDeadLetters",
-    summary: "Deliver dead letters again",
-    more: "Those named in `letterIds`, or the oldest hundred open ones of a `source` or an `eventType`. To deliver one twice is harmless.",
-    path: "/ops/dead-letters/redrive",
-    action: "saga.redrive",
-    answer: views.redriveAnswer,
-    body: redriveBody,
-    handle: redriveDeadLetters,
+    ...looking,
+    id: "listLag",
+    summary: "Look at what each consumer group has still to take",
+    path: "/ops/lag",
+    action: "order.lag",
+    answer: views.lag,
+    handle: listLag,
   }),
   route({
     ...listing(views.trailEntry),

@@ -102,8 +102,12 @@ export default defineService<PaymentVars>()({
       },
       concurrencyMax: settings.PSP_CONCURRENCY_MAX,
       timeoutMs: settings.PSP_TIMEOUT_MS,
-      onError: ({ attemptId, operation }, err) =>
-        log(this.logger, {}).warn("the provider's answer is of no use", { attemptId, operation, err }),
+      onError: ({ attemptId, operation, authorisation: { orderId } }, err) =>
+        log(this.logger, { orderId }).warn("the provider's answer is of no use", {
+          attemptId,
+          operation,
+          err,
+        }),
     });
     this.commands = createPaymentCommands(context, calls, sizeMax);
     this.refund = createBatcher({

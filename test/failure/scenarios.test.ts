@@ -3,8 +3,9 @@
  * happen in one system, which the audit finds clean in the end.
  */
 import { randomUUID } from "node:crypto";
-import type { DeadLetterView, Page } from "../../lib/contracts.ts";
+import type { Page } from "../../lib/contracts.ts";
 import { TOPICS } from "../../lib/events.ts";
+import type { DeadLetterView } from "../../lib/operator-contracts.ts";
 import { newProduct } from "../integration/checkout-catalogue.suite.ts";
 import { type BusRecord, taken } from "../support/bus-probe.ts";
 import {

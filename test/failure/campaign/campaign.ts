@@ -107,6 +107,7 @@ async function campaign(cluster: Cluster, options: CampaignOptions): Promise<Cam
     // What has not come to rest is looked at all the same.
     if (!(error instanceof NotRecoveredError)) throw error;
     violations.push(error.message);
+    await cluster.describe();
   } finally {
     customers.close();
   }

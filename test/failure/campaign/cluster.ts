@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import pg from "pg";
@@ -34,6 +34,8 @@ export interface Cluster {
   readonly config: Config;
   readonly logDir: string;
   sql<Row extends object>(database: DatabaseName, text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Writes beside the logs what each process says of itself. */
+  describe(): Promise<void>;
   /** Resolves once every process says so and the gateways reach all services. */
   ready(timeoutMs: number): Promise<void>;
   /** Ends everything; keeps the logs where `keep` is set. Answers what did not end as it should. */
@@ -107,10 +109,12 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
   });
   const targets = { postgres: portOf(postgres.url), nats: portOf(nats.url), kafka: portOf(kafka.url) };
   const apis: string[] = [];
+  const internals = new Map<string, string>();
   for (const name of MEMBER_NAMES) {
     const [postgresLine, natsLine, kafkaLine] = await openLines(name, targets, lines);
     const [port, internalPort] = [await freePort(), await freePort()];
     const service = name.replace(/-\d+$/, "");
+    internals.set(name, `http://127.0.0.1:${internalPort}`);
     const own = {
       DATABASE_URL: `postgres://postgres@127.0.0.1:${postgresLine}/oms`,
       TRANSPORTER: `nats://127.0.0.1:${natsLine}`,
@@ -156,6 +160,9 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
       const reach = apis.map((api) => reaches(api, prepared.tokens.staff, timeoutMs));
       await Promise.all(reach);
     },
+    async describe() {
+      for (const [name, internal] of internals) await describeMember(internal, join(logDir, `${name}.state`));
+    },
     async stop(keep) {
       await undoAll(keep);
       if (!keep) rmSync(dataDir, { recursive: true, force: true });
@@ -200,4 +207,12 @@ async function reaches(api: string, token: string, timeoutMs: number): Promise<v
     return statuses.every((status) => status < 500);
   };
   await until(`${api} reaches all services`, all, { timeoutMs });
+}
+
+async function describeMember(internal: string, file: string): Promise<void> {
+  for (const path of ["/ready", "/metrics"]) {
+    const answer = await http(internal + path, { timeoutMs: 5_000 }).catch((error: Error) => error);
+    const said = answer instanceof Error ? answer.message : `${answer.status}\n${answer.text}`;
+    appendFileSync(file, `${new Date().toISOString()} ${path} ${said}\n`);
+  }
 }

@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { Agent } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
-import { DEMO_PRODUCTS } from "../../../migrations/seeds/demo.ts";
 import type { Person } from "../../../scripts/demo/tokens.ts";
 import { assertKept } from "../../support/contract.ts";
 import { type HttpAnswer, http } from "../../support/http.ts";
 import type { Random } from "../../support/random.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Answer, type Asked, type History, isAccepted } from "./history.ts";
+import { itemsOf, METHODS } from "./wishes.ts";
 
 export interface CustomersOptions {
   readonly cluster: Pick<Cluster, "apis" | "tokens">;
@@ -247,24 +247,4 @@ export class Customers {
     const { status, text, body: read = {} } = answer;
     return { status, text, body: read, code: typeof read.code === "string" ? read.code : undefined };
   }
-}
-
-const METHODS = [
-  ...Array<string>(12).fill("sim_ok"),
-  "sim_declined",
-  "sim_declined",
-  "sim_capture_declined",
-  "sim_capture_declined",
-  "sim_timeout_after_effect",
-  "sim_callback",
-];
-const NOTHING = "01990000-0000-7000-8000-00000000dead";
-
-/** Mostly what succeeds, some of what does not: stock that runs out, unknown products. */
-function itemsOf(random: Random): { productId: string; quantity: number }[] {
-  const { plenty, scarce, soldOut } = DEMO_PRODUCTS;
-  const kind = random.next();
-  const also = kind < 0.05 ? soldOut : kind < 0.2 ? scarce : kind < 0.23 ? NOTHING : undefined;
-  const items = [{ productId: plenty, quantity: random.between(1, 3) }];
-  return also === undefined ? items : [...items, { productId: also, quantity: 1 }];
 }

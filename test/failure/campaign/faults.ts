@@ -80,6 +80,11 @@ export const STRIKES: Readonly<Record<FaultKind, Strike>> = {
   "postgres-restart": away(({ postgres }) => postgres, "SIGINT"),
   "kafka-crash": away(({ kafka }) => kafka),
   "kafka-restart": away(({ kafka }) => kafka, "SIGTERM"),
+  "kafka-pause": async ({ kafka: { pid } }, { lastsMs }, last) => {
+    sendSignal(pid, "SIGSTOP");
+    await last(lastsMs);
+    sendSignal(pid, "SIGCONT");
+  },
   "nats-crash": away(({ nats }) => nats),
   "nats-restart": away(({ nats }) => nats, "SIGTERM"),
   "backends-terminated": async (cluster, { target }) => {

@@ -18,6 +18,7 @@ const ONE_AT_A_TIME: ReadonlySet<FaultKind> = new Set([
   "postgres-restart",
   "kafka-crash",
   "kafka-restart",
+  "kafka-pause",
   "nats-crash",
   "nats-restart",
   "disk-full",

@@ -12,6 +12,7 @@ const OUTAGES: ReadonlySet<FaultKind> = new Set([
   "postgres-restart",
   "kafka-crash",
   "kafka-restart",
+  "kafka-pause",
   "nats-crash",
   "nats-restart",
   "disk-full",

@@ -12,6 +12,7 @@ export const FAULT_KINDS = [
   "postgres-restart",
   "kafka-crash",
   "kafka-restart",
+  "kafka-pause",
   "nats-crash",
   "nats-restart",
   "backends-terminated",
@@ -86,6 +87,7 @@ const servers: Track = {
     "postgres-restart": 3,
     "kafka-crash": 1,
     "kafka-restart": 1,
+    "kafka-pause": 1,
     "nats-crash": 2,
     "nats-restart": 2,
     "disk-full": 2,
@@ -178,6 +180,7 @@ const LASTING: ReadonlySet<FaultKind> = new Set([
   "postgres-restart",
   "kafka-crash",
   "kafka-restart",
+  "kafka-pause",
   "nats-crash",
   "nats-restart",
   "disk-full",
@@ -188,6 +191,8 @@ const LASTING: ReadonlySet<FaultKind> = new Set([
 function lengthOf(kind: FaultKind, random: Random): number {
   if (kind === "pause") return random.between(500, 12_000);
   if (kind.startsWith("postgres") || kind.startsWith("nats")) return random.between(200, 3_000);
+  // Longer than the broker's session with its controller: it is fenced.
+  if (kind === "kafka-pause") return random.between(4_000, 10_000);
   if (kind.startsWith("kafka")) return random.between(500, 5_000);
   if (kind === "line-blackhole" || kind === "line-half-open") return random.between(1_000, 12_000);
   if (kind.startsWith("line")) return random.between(500, 6_000);
