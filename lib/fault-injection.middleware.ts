@@ -1,13 +1,15 @@
 import type { Context, Middleware } from "moleculer";
 import type { Config } from "./config.ts";
 import { type ActionContext, defineService } from "./define.ts";
-import { armFaultsNow, FAULTS_PATTERN, parseFaults } from "./fault-points.ts";
+import { armFaultsNow, asWork, FAULTS_PATTERN, faults, parseFaults } from "./fault-points.ts";
 import { log } from "./logging.ts";
 import { SERVICE_NAMES, type ServiceName } from "./settings.ts";
 
 /** Told to every node: each that runs the service arms these faults in place of its earlier ones. */
 const ARMED = "faults.armed";
 const FAULTS_LENGTH_MAX = 4_000;
+
+type Handler = (ctx: Context) => Promise<unknown>;
 
 interface Armed {
   readonly faults: string;
@@ -22,6 +24,10 @@ interface Armed {
 export function faultInjection(settings: Config): Middleware {
   return {
     name: "FaultInjection",
+    /** What an action writes is named after it, whether it was called in this process or in another. */
+    localAction(next: Handler, { name = "an action" }) {
+      return (ctx: Context) => (faults.armed ? asWork(name, () => next(ctx)) : next(ctx));
+    },
     created(broker) {
       if (settings.DEMO || settings.FAULT_INJECTION) broker.createService(faultsService(settings));
     },

@@ -25,6 +25,8 @@ beforeAll(async () => {
     OUTBOX_LEASE_MS: "500",
     BUS_LEASE_MS: "500",
     EXPIRY_POLL_MS: "100",
+    // A machine that is slow to start a node is no reason for an order to give up.
+    STOCK_REPLY_TIMEOUT_MS: "120000",
   });
 }, 60_000);
 afterAll(() => nodes?.stop(), 60_000);

@@ -9,7 +9,7 @@ import { loadConfig } from "../../lib/config.ts";
 import { withTransaction } from "../../lib/database.ts";
 import { TOPICS } from "../../lib/events.ts";
 import { faultInjection } from "../../lib/fault-injection.middleware.ts";
-import { armFaults, faults, parseFaults, passPoint } from "../../lib/fault-points.ts";
+import { armFaults, faults, parseFaults, passCommit, passPoint } from "../../lib/fault-points.ts";
 import { statement } from "../../lib/statement.ts";
 import { openProvider } from "../../services/payment/psp/open-provider.ts";
 import { useServer } from "../support/service-database.ts";
@@ -133,6 +133,18 @@ describe("arming while it runs", () => {
     await expect(passPoint("here")).rejects.toMatchObject(FAULT);
     await call({ faults: "" });
     expect(faults.armed).toBe(false);
+  });
+
+  test("what an action writes is named after it, whoever called it", async () => {
+    const call = await startBroker({ DEMO: "true" });
+    await call({ faults: "stock.reserve.insert_line.before-commit=throw" });
+    const [broker] = brokers;
+    broker?.createService({
+      name: "stock",
+      actions: { reserve: () => passCommit("any", "insert_line", "before") },
+    });
+    await broker?.waitForServices("stock");
+    await expect(broker?.call("stock.reserve")).rejects.toMatchObject(FAULT);
   });
 
   test("concerns the nodes of the named service alone", async () => {

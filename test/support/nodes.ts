@@ -54,7 +54,8 @@ interface Node {
   readonly ended: Promise<void>;
 }
 
-const startMsMax = 60_000;
+/** A busy machine takes a minute. */
+const startMsMax = 180_000;
 
 export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
   const dataDir = mkdtempSync(join(tmpdir(), "holdfast-nodes-"));
