@@ -12,6 +12,7 @@ import { loggerOptions } from "./lib/logging.ts";
 import { natsOptions } from "./lib/nats-options.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
 import { roundRobinAmong, SilentNodes, silentNodes } from "./lib/silent-nodes.ts";
+import { traces } from "./lib/tracing/tracing.middleware.ts";
 
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
@@ -34,6 +35,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     registry: { preferLocal: true, stopDelay: 500, strategy: roundRobinAmong(silent) },
     validator: true,
     metrics: { enabled: true, collectProcessMetrics: false },
+    // Ours instead (docs/tracing.md): Moleculer's traces end at the first batch, row or record.
     tracing: false,
     internalMiddlewares: false,
     middlewares: [
@@ -46,6 +48,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
       callers(),
       faultInjection(settings),
       silentNodes(silent),
+      ...traces(settings),
       ...packetSeal(settings),
     ],
   };

@@ -14,7 +14,7 @@ const TOKENS = 100;
 
 const idOf = (kind: "c" | "a", index: number) =>
   `01990000-0000-7000-8${kind}00-${String(index + 1).padStart(12, "0")}`;
-const customerIds = Array.from({ length: COUNT }, (_, index) => idOf("c", index));
+export const customerIds = Array.from({ length: COUNT }, (_, index) => idOf("c", index));
 export const productIds = Array.from({ length: COUNT }, (_, index) => idOf("a", index));
 
 const INSERT_CUSTOMERS = `
@@ -36,12 +36,21 @@ const INSERT_PRODUCTS = `
 
 /** Puts customers and products into the running system; answers what a load process needs to order them. */
 export async function prepareApi(system: System): Promise<ApiTarget> {
-  const { customer, product } = system.demo.databases;
-  await inDatabase(customer, (client) => client.query(INSERT_CUSTOMERS, [customerIds]));
-  await inDatabase(product, (client) => client.query(INSERT_PRODUCTS, [productIds, UNITS]));
-  await inDatabase(product, (client) => client.query("vacuum analyze products"));
-  const tokens = await issueTokens(system.dataDir, customerIds.slice(0, TOKENS));
-  return { kind: "api", url: system.demo.api, tokens, productIds };
+  await fillCatalogue(system.demo.databases);
+  return apiTarget(system.apis, system.dataDir);
+}
+
+export async function fillCatalogue(
+  databases: Readonly<Record<"customer" | "product", string>>,
+): Promise<void> {
+  await inDatabase(databases.customer, (client) => client.query(INSERT_CUSTOMERS, [customerIds]));
+  await inDatabase(databases.product, (client) => client.query(INSERT_PRODUCTS, [productIds, UNITS]));
+  await inDatabase(databases.product, (client) => client.query("vacuum analyze products"));
+}
+
+export async function apiTarget(urls: readonly string[], dataDir: string): Promise<ApiTarget> {
+  const tokens = await issueTokens(dataDir, customerIds.slice(0, TOKENS));
+  return { kind: "api", urls, tokens, productIds };
 }
 
 /** With the key that the demo made for itself. */
@@ -67,7 +76,7 @@ async function issueTokens(dataDir: string, subjects: readonly string[]): Promis
 const FLOOR_DATABASE = "bench_floor";
 
 /** The floor writes the same tables as the services, made by the same migrations, all in one database. */
-export async function prepareFloor(system: System): Promise<FloorTarget> {
+export async function prepareFloor(system: Pick<System, "urlOf">): Promise<FloorTarget> {
   await inDatabase(system.urlOf("postgres"), (client) => client.query(`create database ${FLOOR_DATABASE}`));
   const url = system.urlOf(FLOOR_DATABASE);
   await inDatabase(url, async (client) => {

@@ -1,15 +1,35 @@
 import { parseArgs } from "node:util";
-import { type Cell, FLOWS, type FlowKind, type Variant } from "./load/protocol.ts";
+import { type Cell, FLOWS, type FlowKind, VARIANTS, type Variant } from "./load/protocol.ts";
+import { USAGE } from "./usage.ts";
+
+/** What else can be looked at than the cells of a table; each is a flag of its name. */
+export const STUDIES = [
+  "backlog",
+  "costs",
+  "flash",
+  "flat",
+  "history",
+  "peers",
+  "profile",
+  "retention",
+  "statements",
+  "waiting",
+] as const;
+export type StudyName = "cells" | (typeof STUDIES)[number];
 
 export interface BenchOptions {
   readonly system: "start" | "stack";
-  readonly study: "cells" | "costs" | "flat" | "profile" | "statements";
+  /** Processes of each service. */
+  readonly replicas: number;
+  readonly study: StudyName;
   readonly cells: readonly Cell[];
   readonly seconds: number;
   readonly warmSeconds: number;
   readonly runs: number;
-  /** Orders that --flat drives. */
+  /** Orders that --flat drives, buyers of --flash, events of --backlog, old rows of --retention, sagas of --waiting. */
   readonly orders: number;
+  /** Past orders of --history. */
+  readonly sizes: readonly number[];
   readonly logLevel: string;
   readonly floor: boolean;
   readonly pgbench: boolean;
@@ -21,95 +41,87 @@ export interface BenchOptions {
   readonly accept: boolean;
 }
 
-export const USAGE = `node bench/bench.ts [options]      (npm run bench -- [options])
-
-What to run:
-  --stack              real NATS and Kafka, a process per service (default: npm start's single process)
-  --concurrency 1,16   orders in flight, one cell each (default 1,16,64,256)
-  --flow pay           create (default), pay, get (GET /orders/{id}), mixed (70 % create, 20 % pay, 10 % cancel) or
-                       several; what is not create has no floor, and the audit looks at the system afterwards
-  --follow             POST, then a GET that waits: shows what 202 takes (default: the POST waits)
-  --variants hot       uniform (2 of 1,000 products), hot (always the same two) or both (default)
-  --seconds 10         measured time of a cell
-  --warm 3             time before it that is not counted
-  --runs 1             rounds over all cells; more than one: medians and spreads
-  --log-level info     LOG_LEVEL of the system; its log goes to a file
-  --no-floor           leaves the plain SQL out
-  --quick              3 s after 1 s, at 1, 16 and 64
-  --patience 0         longest wait, in seconds, before a cell for a machine that others leave alone
-  --json FILE          writes everything measured as JSON
-  --keep               keeps the data folder, with the system's log
-
-Other studies:
-  --costs              statements, rows, log and memory an order, against bench/cost-budget.json; --accept writes that
-  --flat               does an order cost the same after many? [--orders 100000]
-  --profile            CPU profile of the services at each --concurrency (default 1,64)
-  --statements         what PostgreSQL spends per statement (pg_stat_statements), same default`;
-
 const DEFAULTS = { seconds: 10, warm: 3, concurrency: [1, 16, 64, 256] };
 const QUICK = { seconds: 3, warm: 1, concurrency: [1, 16, 64] };
 const STUDY = { ...DEFAULTS, concurrency: [1, 64] };
+const ORDERS: Partial<Record<StudyName, number>> = {
+  backlog: 1_000_000,
+  flash: 10_000,
+  flat: 100_000,
+  retention: 300_000,
+  waiting: 10_000,
+};
+const SIZES = [0, 100_000];
+/** In flight, in an open loop. The gateway refuses new work from 1,000 requests on. */
+const IN_FLIGHT_MAX = 900;
 
+const flag = { type: "boolean" } as const;
+const text = { type: "string" } as const;
 const OPTIONS = {
-  stack: { type: "boolean" },
-  concurrency: { type: "string" },
-  flow: { type: "string" },
-  follow: { type: "boolean" },
-  variants: { type: "string" },
-  seconds: { type: "string" },
-  warm: { type: "string" },
-  runs: { type: "string" },
-  orders: { type: "string" },
-  patience: { type: "string" },
-  "log-level": { type: "string" },
-  floor: { type: "boolean" },
-  quick: { type: "boolean" },
-  json: { type: "string" },
-  keep: { type: "boolean" },
-  costs: { type: "boolean" },
-  accept: { type: "boolean" },
-  flat: { type: "boolean" },
-  profile: { type: "boolean" },
-  statements: { type: "boolean" },
-  help: { type: "boolean" },
+  ...(Object.fromEntries(STUDIES.map((study) => [study, flag])) as Record<
+    (typeof STUDIES)[number],
+    typeof flag
+  >),
+  all: flag,
+  stack: flag,
+  replicas: text,
+  concurrency: text,
+  rates: text,
+  spike: text,
+  flow: text,
+  follow: flag,
+  variants: text,
+  seconds: text,
+  warm: text,
+  runs: text,
+  orders: text,
+  sizes: text,
+  patience: text,
+  "log-level": text,
+  floor: flag,
+  quick: flag,
+  json: text,
+  keep: flag,
+  accept: flag,
+  help: flag,
 } as const;
 
-/** @throws TypeError, RangeError an option that does not exist or makes no sense; undefined when help is wanted */
-export function readOptions(args: readonly string[]): BenchOptions | undefined {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS, allowNegative: true });
-  if (values.help) return undefined;
-  const study = values.costs
-    ? "costs"
-    : values.flat
-      ? "flat"
-      : values.profile
-        ? "profile"
-        : values.statements
-          ? "statements"
-          : "cells";
+type Values = ReturnType<typeof parse>;
+
+function parse(args: readonly string[]) {
+  return parseArgs({ args: [...args], options: OPTIONS, allowNegative: true }).values;
+}
+
+/** What to do: one bench, or all of them. @throws TypeError, RangeError an option that does not exist or makes no sense */
+export function readCommand(
+  args: readonly string[],
+):
+  | { readonly help: string }
+  | { readonly all: readonly string[]; readonly jsonFile?: string }
+  | BenchOptions {
+  const values = parse(args);
+  if (values.help) return { help: USAGE };
+  if (values.all) return { all: args.filter((arg) => arg !== "--all"), jsonFile: values.json };
+  return readOptions(args);
+}
+
+/** @throws TypeError, RangeError an option that does not exist or makes no sense */
+export function readOptions(args: readonly string[]): BenchOptions {
+  const values = parse(args);
+  const study = STUDIES.find((one) => values[one]) ?? "cells";
   const defaults = values.quick ? QUICK : study === "cells" ? DEFAULTS : STUDY;
-  const concurrency = values.concurrency?.split(",").map((one) => positive("concurrency", one));
-  const flows = (values.flow ?? "create").split(",").map(flowOf);
-  const variants = (values.variants ?? (study === "cells" ? "uniform,hot" : "uniform"))
-    .split(",")
-    .map(variantOf);
+  const replicas = positive("replicas", values.replicas, 1);
+  if (replicas > 1 && !values.stack) throw new RangeError("--replicas: goes with --stack");
   return {
     system: values.stack ? "stack" : "start",
+    replicas,
     study,
-    cells: flows.flatMap((flow) =>
-      variants.flatMap((variant) =>
-        (concurrency ?? defaults.concurrency).map((one) => ({
-          flow,
-          variant,
-          concurrency: one,
-          ...(values.follow && { follow: true }),
-        })),
-      ),
-    ),
+    cells: cellsOf(values, study, defaults.concurrency),
     seconds: positive("seconds", values.seconds, defaults.seconds),
     warmSeconds: positive("warm", values.warm, defaults.warm),
     runs: positive("runs", values.runs, 1),
-    orders: positive("orders", values.orders, 100_000),
+    orders: positive("orders", values.orders, ORDERS[study] ?? 0),
+    sizes: values.sizes?.split(",").map(Number) ?? SIZES,
     logLevel: values["log-level"] ?? process.env.LOG_LEVEL ?? "info",
     floor: values.floor ?? true,
     pgbench: !values.quick,
@@ -120,8 +132,31 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   };
 }
 
+function cellsOf(values: Values, study: StudyName, concurrency: readonly number[]): Cell[] {
+  const flows = (values.flow ?? "create").split(",").map(flowOf);
+  const variants = (values.variants ?? (study === "cells" ? "uniform,hot" : "uniform"))
+    .split(",")
+    .map(variantOf);
+  const list = (name: "concurrency" | "rates" | "spike") =>
+    values[name]?.split(",").map((one) => positive(name, one));
+  const [rates = [], spikes = []] = [list("rates"), list("spike")];
+  const isOpen = rates.length + spikes.length > 0;
+  const closed = list("concurrency") ?? (isOpen ? [] : concurrency);
+  const loads: readonly Omit<Cell, "flow" | "variant">[] = [
+    ...closed.map((one) => ({ concurrency: one })),
+    ...rates.map((perSecond) => ({ concurrency: IN_FLIGHT_MAX, perSecond })),
+    ...spikes.map((one) => ({ concurrency: one, inBursts: true })),
+  ];
+  return flows.flatMap((flow) =>
+    variants.flatMap((variant) =>
+      loads.map((load) => ({ flow, variant, ...load, ...(values.follow && { follow: true }) })),
+    ),
+  );
+}
+
 function positive(name: string, given: string | undefined, fallback?: number): number {
   const value = given === undefined ? fallback : Number(given);
+  if (given === undefined && fallback !== undefined) return fallback;
   if (value === undefined || !Number.isFinite(value) || value <= 0)
     throw new RangeError(`--${name}: "${given}" is not a number above 0`);
   return value;
@@ -129,11 +164,12 @@ function positive(name: string, given: string | undefined, fallback?: number): n
 
 function flowOf(name: string): FlowKind {
   const flow = FLOWS.find((one) => one === name);
-  if (flow === undefined) throw new RangeError(`--flow: there is no flow ${name}`);
+  if (flow === undefined || flow === "flash") throw new RangeError(`--flow: there is no flow ${name}`);
   return flow;
 }
 
 function variantOf(name: string): Variant {
-  if (name !== "uniform" && name !== "hot") throw new RangeError(`--variants: there is no variant ${name}`);
-  return name;
+  const variant = VARIANTS.find((one) => one === name);
+  if (variant === undefined) throw new RangeError(`--variants: there is no variant ${name}`);
+  return variant;
 }

@@ -7,9 +7,14 @@ import { type DemoFile, readDemoFile } from "../scripts/demo/demo-file.ts";
 import { readClaim } from "../scripts/parts/claim.ts";
 import { guard, type StopStep, unguard } from "../scripts/parts/guard.ts";
 import { exists, lastLine, SERVICE_FLAGS, waitFor } from "../scripts/parts/process.ts";
+import { NO_REPLICAS, startReplicas } from "./replicas.ts";
 
 export interface System {
   readonly demo: DemoFile;
+  /** Every gateway's address. */
+  readonly apis: readonly string[];
+  /** Of all processes that run services. */
+  readonly servicePids: readonly number[];
   readonly dataDir: string;
   /** URL of any other database on the same server. */
   urlOf(database: string): string;
@@ -27,6 +32,8 @@ export interface SystemOptions {
   /** Kept from one start to the next; see newDataDir. */
   readonly dataDir: string;
   readonly logLevel: string;
+  /** Processes of each service; more than one only with --stack. */
+  readonly replicas: number;
   readonly inspect?: boolean;
 }
 
@@ -34,7 +41,7 @@ const steps: readonly StopStep[] = [
   { signal: "SIGTERM", waitMs: 70_000 },
   { signal: "SIGKILL", waitMs: 10_000 },
 ];
-const startMsMax = 120_000;
+const startMsMax = 240_000;
 
 export function newDataDir(): string {
   return mkdtempSync(join(tmpdir(), "holdfast-bench-"));
@@ -71,41 +78,61 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     throw new Error(`the system did not start: ${lastLine(readFileSync(logFile, "utf8"))} (log: ${logFile})`);
   }
   const server = demo.databases.order;
+  const started = { demo, dataDir, logFile, env: environment(options) };
+  const replicas =
+    options.replicas > 1
+      ? await startReplicas(started, options.replicas - 1).catch(async (error: unknown) => {
+          await stop();
+          throw error;
+        })
+      : NO_REPLICAS;
   return {
     demo,
     dataDir,
+    apis: [demo.api, ...replicas.apis],
+    servicePids: [...Object.values(demo.pids), ...replicas.pids],
     urlOf: (database) => Object.assign(new URL(server), { pathname: `/${database}` }).href,
     postgresPid: Number(
       readFileSync(join(dataDir, "postgres/cluster/postmaster.pid"), "utf8").split("\n")[0],
     ),
     brokerPids: ["nats", "kafka"].flatMap((name) => readClaim(join(dataDir, name, "claim.json"))?.pid ?? []),
     inspectorUrl: /ws:\/\/\S+/.exec(readFileSync(logFile, "utf8"))?.[0],
-    stop,
+    async stop() {
+      await replicas.stop();
+      await stop();
+    },
   };
 }
 
-function spawnSystem({ program, dataDir, logLevel, inspect }: SystemOptions, logFile: string): ChildProcess {
+function spawnSystem(options: SystemOptions, logFile: string): ChildProcess {
+  const { program, inspect } = options;
   const log = openSync(logFile, "w");
-  const any = Object.fromEntries(
-    ["PORT", "INTERNAL_PORT", "PG_PORT", "NATS_PORT", "KAFKA_PORT"].map((name) => [name, "auto"]),
-  );
   const script = fileURLToPath(new URL(`../scripts/${program}.ts`, import.meta.url));
   const flags = [...SERVICE_FLAGS, ...(inspect ? ["--inspect=127.0.0.1:0"] : [])];
   const child = spawn(process.execPath, [...flags, script], {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
     stdio: ["ignore", log, log],
-    env: {
-      ...process.env,
-      ...any,
-      DATA_DIR: dataDir,
-      LOG_LEVEL: logLevel,
-      LOG_FORMAT: "json",
-      // A long bench is not to run into orders that expire for want of a payment.
-      RESERVATION_TTL_SECONDS: "86400",
-      // Would have the system watch an npm that is ours.
-      npm_lifecycle_event: undefined,
-    },
+    env: environment(options),
   });
   closeSync(log);
   return child;
+}
+
+function environment({ dataDir, logLevel }: SystemOptions): NodeJS.ProcessEnv {
+  const ports = ["PORT", "INTERNAL_PORT", "PG_PORT", "NATS_PORT", "KAFKA_PORT"];
+  return {
+    ...process.env,
+    ...Object.fromEntries(ports.map((name) => [name, "auto"])),
+    DATA_DIR: dataDir,
+    LOG_LEVEL: logLevel,
+    LOG_FORMAT: "json",
+    // The bench is few customers at one address.
+    RATE_LIMIT_PER_SUBJECT: "20000",
+    RATE_LIMIT_PER_ADDRESS: "50000",
+    UNPAID_ORDERS_MAX: "0",
+    // A long bench is not to run into orders that expire for want of a payment.
+    RESERVATION_TTL_SECONDS: "86400",
+    // Would have the system watch an npm that is ours.
+    npm_lifecycle_event: undefined,
+  };
 }

@@ -58,6 +58,8 @@ export interface StepDefinition {
   readonly name: string;
   readonly exchange: Exchange;
   readonly compensation?: Exchange;
+  /** Why a step before the pivot has none. */
+  readonly noCompensation?: string;
   /** Transient failures are retried this often; then the step fails (before the pivot) or is stuck (from it on). */
   readonly attemptsMax: number;
   /** Harmless to repeat from the last durable point: its reply is carried in memory until the next one. */
@@ -228,6 +230,7 @@ interface LooseOptions {
   readonly record?: (result: unknown) => unknown;
   readonly when?: (scope: AnyScope) => boolean;
   readonly compensate?: LooseOptions;
+  readonly noCompensation?: string;
 }
 
 function exchange(options: LooseOptions, action = options.action): Exchange {
@@ -255,6 +258,7 @@ export const defineSaga =
         name,
         exchange: exchange(options, action),
         compensation: options.compensate && exchange(options.compensate),
+        noCompensation: options.noCompensation,
         attemptsMax:
           options.attemptsMax ?? (mode === "compensatable" ? ATTEMPTS_BEFORE_PIVOT : ATTEMPTS_AFTER_PIVOT),
         repeatable: options.repeatable ?? false,

@@ -109,7 +109,8 @@ export class Engine<I extends Instance, Tx> {
       // With its calls in hand here, claiming it has only renewed the lease.
       if (busy.has(instance.id)) continue;
       this.remember(instance);
-      this.track(this.apply(instance, { kind: "timer" }), "recovery");
+      const applying = this.within(instance, () => this.apply(instance, { kind: "timer" }));
+      this.track(applying, "recovery", instance);
     }
     return due.length === batchSizeMax;
   }
@@ -118,6 +119,11 @@ export class Engine<I extends Instance, Tx> {
   async drain(): Promise<void> {
     this.draining = true;
     while (this.working.size > 0) await Promise.all(this.working);
+  }
+
+  /** What this node last knew of an instance that had not ended then: for who only waits for its end. */
+  live(id: string): I | undefined {
+    return this.cache.get(id);
   }
 
   inFlight(): number {
@@ -130,9 +136,15 @@ export class Engine<I extends Instance, Tx> {
       const key = `${instance.id} ${effect.token}`;
       if (this.calls.has(key)) continue;
       this.calls.set(key, instance.id);
-      const performing = this.perform(instance, effect).finally(() => this.calls.delete(key));
-      this.track(performing, `call ${effect.action}`);
+      const performing = this.within(instance, () => this.perform(instance, effect));
+      const settled = performing.finally(() => this.calls.delete(key));
+      this.track(settled, `call ${effect.action}`, instance);
     }
+  }
+
+  private within<Result>(instance: I, work: () => Result): Result {
+    const { within } = this.ports;
+    return within ? within(instance, work) : work();
   }
 
   private async perform(instance: I, effect: CallEffect): Promise<void> {
@@ -224,9 +236,9 @@ export class Engine<I extends Instance, Tx> {
     return [...folded.values()].sort((a, b) => byId(a.change, b.change));
   }
 
-  private track(work: Promise<void>, what: string): void {
+  private track(work: Promise<void>, what: string, instance: I): void {
     const tracked: Promise<void> = work
-      .catch((error: unknown) => this.ports.observer.failed?.(what, error))
+      .catch((error: unknown) => this.ports.observer.failed?.(what, error, instance))
       .finally(() => this.working.delete(tracked));
     this.working.add(tracked);
   }

@@ -26,13 +26,15 @@ export interface EngineObserver<I extends Instance> {
   /** After each durable change. */
   saved?(changes: readonly Change<I>[]): void;
   ended?(instances: readonly I[]): void;
-  failed?(problem: string, error: unknown): void;
+  failed?(problem: string, error: unknown, instance: I): void;
 }
 
 export interface EnginePorts<I extends Instance, Tx> {
   readonly store: InstanceStore<I, Tx>;
   /** Performs a call; never rejects. */
   readonly call: (instance: I, effect: CallEffect) => Promise<Reply>;
+  /** Runs what is done for an instance, in the context that belongs to it; left out: in whatever context there is. */
+  readonly within?: <Result>(instance: I, work: () => Result) => Result;
   readonly now: () => Date;
   readonly observer: EngineObserver<I>;
 }

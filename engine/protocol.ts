@@ -51,6 +51,8 @@ export interface Instance {
   /** Events published so far: the aggregate version of the last one. */
   readonly published: number;
   readonly correlationId: string;
+  /** The W3C trace context that it was started in, where that is traced. */
+  readonly traceparent?: string;
   /** Wake it this long after the save, on any node; null: nothing is owed. It is the lease on owed calls. */
   readonly wakeInMs: number | null;
 }

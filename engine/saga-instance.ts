@@ -51,4 +51,5 @@ export interface NewSaga {
   readonly businessKey: string;
   readonly ownerId: string;
   readonly correlationId: string;
+  readonly traceparent?: string;
 }

@@ -48,4 +48,5 @@ export interface NewTcc {
   readonly businessKey: string;
   readonly ownerId: string;
   readonly correlationId: string;
+  readonly traceparent?: string;
 }

@@ -5,10 +5,8 @@ import type {
   CreateOrderAnswer,
   CreateOrderParams,
   CustomerStatus,
-  DeadLetterView,
   IdempotencyClaim,
   IdempotentAnswer,
-  OperationDone,
   OrderBill,
   OrderMove,
   OrderStatus,
@@ -22,25 +20,43 @@ import type {
   ProductView,
   Quote,
   RateSpending,
-  RedriveAnswer,
   Refusal,
   SagaView,
   SetCustomerStatusParams,
   StoredCustomer,
-  TrailEntry,
-  TrailFilter,
   TransactionView,
   Viewer,
 } from "./contracts.ts";
 import type { Line, Reason } from "./events.ts";
+import type {
+  DeadLetterDetails,
+  DeadLetterGroup,
+  DeadLetterView,
+  DiscardAnswer,
+  LetterChoice,
+  NotificationEndpoint,
+  NotificationView,
+  OperationDone,
+  OutboxStanding,
+  PartitionStanding,
+  RedriveAnswer,
+  TrailEntry,
+  TrailFilter,
+} from "./operator-contracts.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName, ServiceName } from "./settings.ts";
+import type { DatabaseName, MessagingName, ServiceName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
 export interface Operation {
   readonly id: string;
   /** Left out: whatever has that id. */
   readonly target?: "saga" | "transaction";
+  readonly actor: string;
+  readonly reason: string;
+  readonly idempotency?: IdempotencyClaim;
+}
+
+interface LetterDeed {
   readonly actor: string;
   readonly reason: string;
   readonly idempotency?: IdempotencyClaim;
@@ -64,6 +80,16 @@ type Redrives = {
   [Name in `${DatabaseName}.redriveEvent`]: { params: { position: number }; result: { done: true } };
 };
 
+/** What a service has still to tell, and to hear. */
+type Queues = {
+  [Name in `${MessagingName}.outbox`]: { params: Record<never, never>; result: OutboxStanding };
+} & {
+  [Name in `${MessagingName}.lag`]: {
+    params: Record<never, never>;
+    result: { partitions: readonly PartitionStanding[] };
+  };
+};
+
 /** What each service's audit trail holds, newest first. */
 type Trails = {
   [Name in `${DatabaseName}.trail`]: {
@@ -73,7 +99,7 @@ type Trails = {
 };
 
 /** Every action that crosses a service border, with what it takes and gives. */
-export interface Actions extends Redrives, Trails {
+export interface Actions extends Redrives, Queues, Trails {
   "order.draft": {
     params: {
       orderId: string;
@@ -148,6 +174,12 @@ export interface Actions extends Redrives, Trails {
     params: { subject: string; version?: number; actor: string; reason: string };
     result: { subject: string; version: number };
   };
+  "customer.notifications": {
+    params: { status?: NotificationView["status"]; orderId?: string; limit?: number; cursor?: string };
+    result: Page<NotificationView>;
+  };
+  "customer.notificationEndpoint": { params: Record<never, never>; result: NotificationEndpoint };
+  "customer.enableNotifications": { params: { actor: string; reason: string }; result: NotificationEndpoint };
   /** Only in demo mode or with FAULT_INJECTION (lib/fault-injection.middleware.ts). */
   "faults.arm": {
     params: { faults: string; service?: ServiceName; actor: string };
@@ -246,24 +278,20 @@ export interface Actions extends Redrives, Trails {
     params: {
       status?: DeadLetterView["status"];
       source?: string;
+      topic?: string;
       eventType?: string;
+      code?: string;
       limit?: number;
       cursor?: string;
     };
     result: Page<DeadLetterView>;
   };
-  /** Delivers letters again, those named or the oldest open ones of a kind. */
-  "saga.redrive": {
-    params: {
-      letterIds?: readonly string[];
-      source?: string;
-      eventType?: string;
-      actor: string;
-      reason: string;
-      idempotency?: IdempotencyClaim;
-    };
-    result: IdempotentAnswer<RedriveAnswer>;
-  };
+  "saga.deadLetter": { params: { letterId: string }; result: DeadLetterDetails };
+  "saga.deadLetterGroups": { params: Record<never, never>; result: { items: readonly DeadLetterGroup[] } };
+  /** Delivers letters again, those named or the hundred open ones of a kind that were tried least, oldest first. */
+  "saga.redrive": { params: LetterChoice & LetterDeed; result: IdempotentAnswer<RedriveAnswer> };
+  /** Says of letters that nobody is going to deliver them; chosen as for `saga.redrive`. */
+  "saga.discard": { params: LetterChoice & LetterDeed; result: IdempotentAnswer<DiscardAnswer> };
   /** Which of these sagas have not ended; one that is not known is not live. */
   "saga.live": { params: { sagaIds: readonly string[] }; result: { live: readonly string[] } };
   /** The key of a request whose work commits elsewhere: an attempt to do it, or what it was answered before. */

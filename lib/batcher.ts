@@ -1,6 +1,7 @@
 import { DeadlinePassedError, hasPassed } from "./deadline.ts";
 import { factsOf, OverloadedError } from "./errors.ts";
 import { asWork } from "./fault-points.ts";
+import { type BatchItem, currentScope, inBatch, tracing } from "./tracing/tracing.ts";
 
 export interface BatcherOptions<Item, Result> {
   readonly name: string;
@@ -28,7 +29,7 @@ const byName = new Map<string, Batching>();
 /** The batchers of this process by name, for its metrics; of several with one name the newest. */
 export const batchers = (): ReadonlyMap<string, Batching> => byName;
 
-interface Waiting<Item, Result> {
+interface Waiting<Item, Result> extends BatchItem {
   readonly item: Item;
   readonly deadline: number | undefined;
   readonly resolve: (result: Result) => void;
@@ -57,7 +58,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       running += 1;
       sizes.batches += 1;
       sizes.items += batch.length;
-      void asWork(options.name, () => runBatch(run, batch)).finally(() => {
+      const work = () => asWork(options.name, () => runBatch(run, batch));
+      void (tracing.on ? inBatch({ name: options.name }, batch, work) : work()).finally(() => {
         running -= 1;
         if (queue.length > 0) schedule();
       });
@@ -74,7 +76,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         reject(new OverloadedError(options.name));
         return;
       }
-      queue.push({ item, deadline, resolve, reject });
+      queue.push({ item, deadline, resolve, reject, scope: currentScope() });
       if (running < concurrency) schedule();
     });
   const batcher = Object.assign(enqueue, { waiting: () => queue.length, sizes });

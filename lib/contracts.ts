@@ -1,6 +1,5 @@
 import type { Line, Reason } from "./events.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName } from "./settings.ts";
 
 /** Params and results of the actions that services call on each other (lib/actions.ts). Money in minor units, times ISO 8601 UTC. */
 
@@ -187,60 +186,6 @@ export interface SetCustomerStatusParams {
   readonly customerId: string;
   readonly actor: string;
   readonly idempotency?: IdempotencyClaim;
-}
-
-export interface OperationDone {
-  readonly id: string;
-  readonly action: string;
-  readonly done: true;
-}
-
-/** One entry of the audit trail of a service. */
-export interface TrailEntry {
-  readonly service: DatabaseName;
-  /** Its place in that trail. */
-  readonly sequence: number;
-  readonly at: string;
-  /** The subject of a token, or the part of the system that acted by itself. */
-  readonly actor: string;
-  readonly action: string;
-  /** "order 0199…", or a route. */
-  readonly target: string;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly correlationId?: string;
-  readonly hash: string;
-}
-
-export interface TrailFilter {
-  /** Entries before that one; left out: from the end of the trail. */
-  readonly before?: number;
-  readonly actor?: string;
-  /** An action, or the first word of several. */
-  readonly action?: string;
-  readonly targetId?: string;
-  readonly rows: number;
-}
-
-export interface DeadLetterView {
-  readonly letterId: string;
-  /** The consumer group that put the message aside, or `outbox`: the bus refused an event. */
-  readonly source: string;
-  readonly topic: string;
-  readonly eventType: string;
-  readonly error: Reason;
-  readonly attempts: number;
-  readonly correlationId: string;
-  readonly at: string;
-  readonly status: "OPEN" | "REDRIVEN";
-  readonly redrives: number;
-  /** Why it could not be delivered when it was last tried again. */
-  readonly redriveError?: string;
-  readonly redrivenAt?: string;
-}
-
-export interface RedriveAnswer {
-  readonly redriven: readonly string[];
-  readonly failed: readonly { readonly letterId: string; readonly error: Reason }[];
 }
 
 export interface Page<Item> {

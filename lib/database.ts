@@ -4,6 +4,8 @@ import { asDatabaseError, isConnectionError, isSerializationFailure } from "./da
 import { CommitOutcomeUnknownError } from "./errors.ts";
 import { faults, passCommit, passRead } from "./fault-points.ts";
 import { onlyReads, type Statement } from "./statement.ts";
+import { inStatement, runTraced } from "./tracing/traced-database.ts";
+import { tracing } from "./tracing/tracing.ts";
 
 export interface DatabaseOptions {
   readonly url: string;
@@ -94,23 +96,27 @@ export function openDatabase(options: DatabaseOptions): Database {
   // An idle client whose server goes away emits here; the pool drops it and the next query reports the outage.
   pool.on("error", () => undefined);
   let closing: Promise<void> | undefined;
+  const run = async <Row>(statement: Statement, values: readonly unknown[]): Promise<Row[]> => {
+    counters.statements += 1;
+    counters.commits += 1;
+    try {
+      if (faults.armed) await passBefore(place, statement.name, !onlyReads(statement));
+      const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
+      if (faults.armed && !onlyReads(statement)) await passCommit(place, statement.name, "after");
+      return result.rows as Row[];
+    } catch (error) {
+      throw asDatabaseError(error, name);
+    }
+  };
   return {
     name,
     place,
     pool,
     counters,
     onHookError: options.onHookError ?? ((error) => process.emitWarning(`after a commit: ${String(error)}`)),
-    async query<Row>(statement: Statement, values: readonly unknown[] = []) {
-      counters.statements += 1;
-      counters.commits += 1;
-      try {
-        if (faults.armed) await passBefore(place, statement.name, !onlyReads(statement));
-        const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
-        if (faults.armed && !onlyReads(statement)) await passCommit(place, statement.name, "after");
-        return result.rows as Row[];
-      } catch (error) {
-        throw asDatabaseError(error, name);
-      }
+    query<Row>(statement: Statement, values: readonly unknown[] = []) {
+      const work = () => run<Row>(statement, values);
+      return tracing.on ? inStatement(name, statement, work) : work();
     },
     close() {
       closing ??= pool.end();
@@ -142,7 +148,7 @@ export async function withTransaction<Result>(
   const attemptsMax = options.attemptsMax ?? 5;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await runOnce(database, work);
+      return await (tracing.on ? runTraced(database, work, runOnce) : runOnce(database, work));
     } catch (error) {
       if (attempt >= attemptsMax || !isSerializationFailure(error)) throw error;
       database.counters.retries += 1;

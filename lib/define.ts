@@ -41,6 +41,8 @@ export type This<Methods, Vars, Mixins> = Omit<Service<ServiceSettingSchema>, "a
 /** Meta that travels with every call. */
 export interface CallMeta {
   correlationId?: string;
+  /** The saga or transaction that calls. */
+  sagaId?: string;
   /** When nobody waits for the request any more, in milliseconds since 1970. */
   deadline?: number;
 }

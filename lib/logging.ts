@@ -2,12 +2,13 @@ import type { BrokerOptions, Context, Logger } from "moleculer";
 import pino from "pino";
 import type { Config } from "./config.ts";
 import type { CallMeta } from "./define.ts";
+import { traceIdOf } from "./tracing/tracing.ts";
 
 /** What a line is about. Ids only: a log holds no personal data. */
 export interface Subject {
-  readonly correlationId?: string;
-  readonly orderId?: string;
-  readonly sagaId?: string;
+  readonly correlationId?: string | undefined;
+  readonly orderId?: string | undefined;
+  readonly sagaId?: string | undefined;
 }
 
 /** More fields of one line; an error goes under `err`. */
@@ -58,17 +59,18 @@ export class SubjectLog {
 }
 
 /** Fields that could hold personal data or a secret, should somebody log the object they are in. */
-const NEVER = ["authorization", "token", "password", "shippingAddress", "email"];
+const NEVER = new Set(["authorization", "token", "password", "shippingAddress", "email"]);
+const CENSORED = "[redacted]";
 
 /** One JSON object a line, or readable lines for people. */
 export function pinoOptions(config: Config): pino.LoggerOptions {
   const options: pino.LoggerOptions = {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (level) => ({ level }) },
+    formatters: { level: (level) => ({ level }), log: censored },
     serializers: { err: errorFields },
     hooks: { logMethod: detailsFirst },
-    redact: { paths: NEVER.flatMap((field) => [field, `*.${field}`]), censor: "[redacted]" },
+    ...(config.TRACE_EXPORTER !== "none" && { mixin: traceFields }),
   };
   if (config.LOG_FORMAT === "json") return options;
   const pretty = {
@@ -77,6 +79,43 @@ export function pinoOptions(config: Config): pino.LoggerOptions {
     translateTime: "SYS:HH:MM:ss.l",
   };
   return { ...options, transport: { target: "pino-pretty", options: pretty } };
+}
+
+/** Of a line about something that is sampled: where its trace is found. */
+function traceFields({ correlationId }: { readonly correlationId?: unknown }): { traceId?: string } {
+  const traceId = traceIdOf(typeof correlationId === "string" ? correlationId : undefined);
+  return traceId === undefined ? {} : { traceId };
+}
+
+/**
+ * The fields of a line without what must never be in one, at its top and one level below. pino's own redaction copies
+ * the whole line, whether or not it has such a field: 2 % of what a payment takes of Node.
+ */
+function censored(fields: Record<string, unknown>): Record<string, unknown> {
+  let clean = fields;
+  for (const [name, value] of Object.entries(fields)) {
+    const instead = NEVER.has(name)
+      ? CENSORED
+      : isPlain(value) && hasForbidden(value)
+        ? withoutThem(value)
+        : value;
+    if (instead !== value) clean = { ...clean, [name]: instead };
+  }
+  return clean;
+}
+
+function isPlain(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !(value instanceof Error);
+}
+
+function hasForbidden(fields: object): boolean {
+  return Object.keys(fields).some((name) => NEVER.has(name));
+}
+
+function withoutThem(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [name, NEVER.has(name) ? CENSORED : value]),
+  );
 }
 
 /** Moleculer writes `("message", details)`; pino would drop the details, and with them the error or the correlation id. */

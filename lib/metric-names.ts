@@ -66,8 +66,8 @@ export const METRICS = {
     ["service"],
     "Age of the oldest event that is committed and not yet on the bus.",
   ),
-  oms_outbox_published_total: define("counter", ["service"], "Events that reached the bus."),
-  oms_outbox_failed_total: define("counter", ["service"], "Events that the bus refused for good."),
+  oms_outbox_published_total: define("counter", [], "Events that reached the bus."),
+  oms_outbox_failed_total: define("counter", [], "Events that the bus refused for good."),
   oms_outbox_publish_duration_seconds: define("histogram", [], "One batch of a relay: claim, publish, mark."),
   oms_events_received_total: define(
     "counter",
@@ -76,7 +76,16 @@ export const METRICS = {
   ),
   oms_events_processed_total: define("counter", ["topic", "type", "result"], "Events handled, by result."),
   oms_event_processing_duration_seconds: define("histogram", [], "One batch of a consumer, to its commit."),
-  oms_consumer_lag: define("gauge", ["topic", "partition"], "Messages that a group has not committed."),
+  oms_consumer_lag: define(
+    "gauge",
+    ["topic", "partition"],
+    "Messages that a group of this process has not committed; of several groups, the one furthest behind.",
+  ),
+  holdfast_consumer_group_lag: define(
+    "gauge",
+    ["group", "topic"],
+    "Messages of a topic that a group has not committed, in all partitions.",
+  ),
   oms_orders_created_total: define("counter", [], "Orders drafted."),
   oms_orders_confirmed_total: define("counter", [], "Orders whose stock was reserved."),
   oms_orders_cancelled_total: define("counter", [], "Orders that ended without a sale."),
@@ -100,6 +109,18 @@ export const METRICS = {
     ["kind"],
     "Requests being worked on, and those that wait for an end.",
   ),
+  holdfast_circuit_open: define(
+    "gauge",
+    ["name"],
+    "1 while an outside party is asked nothing, for it fails.",
+  ),
+  holdfast_notifications_total: define(
+    "counter",
+    ["result"],
+    "Attempts to tell the outside of an order: delivered, pending (repeated later), failed (given up).",
+  ),
+  holdfast_notifications_pending: define("gauge", [], "Notifications that are not delivered yet."),
+  holdfast_notifications_disabled: define("gauge", [], "1 when notifications are sent no more."),
   holdfast_packets_refused_total: define(
     "counter",
     ["reason"],

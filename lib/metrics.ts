@@ -1,5 +1,6 @@
 import type { ServiceBroker } from "moleculer";
 import { batchers } from "./batcher.ts";
+import type { PartitionLag } from "./bus/bus.ts";
 import { METRICS, type MetricDefinition, type MetricName } from "./metric-names.ts";
 import { processCollector } from "./process-metrics.ts";
 
@@ -37,6 +38,8 @@ export function metricsOf(broker: ServiceBroker): Metrics {
 export class Metrics {
   readonly #broker: ServiceBroker;
   readonly #collectors = new Set<Collector>();
+  /** By consumer group. */
+  readonly #lags = new Map<string, readonly PartitionLag[]>();
 
   constructor(broker: ServiceBroker) {
     this.#broker = broker;
@@ -56,7 +59,7 @@ export class Metrics {
     }
     const metric =
       type === "counter" ? metrics.register({ type, ...common }) : metrics.register({ type, ...common });
-    // A counter that exists only after its first event hides that event from rate().
+    // See begin().
     if (labels.length === 0) metric?.set(0);
   }
 
@@ -118,13 +121,13 @@ export class Metrics {
     this.set("holdfast_outbox_lag_seconds", lagSeconds, { service });
   }
 
-  outboxPublished(service: string, count: number, seconds: number): void {
-    this.add("oms_outbox_published_total", count, { service });
+  outboxPublished(count: number, seconds: number): void {
+    this.add("oms_outbox_published_total", count);
     this.observe("oms_outbox_publish_duration_seconds", seconds);
   }
 
-  outboxFailed(service: string, count = 1): void {
-    this.add("oms_outbox_failed_total", count, { service });
+  outboxFailed(count = 1): void {
+    this.add("oms_outbox_failed_total", count);
   }
 
   eventsReceived(topic: string, type: string, count = 1): void {
@@ -139,8 +142,21 @@ export class Metrics {
     this.observe("oms_event_processing_duration_seconds", seconds);
   }
 
-  consumerLag(topic: string, partition: number, lag: number): void {
-    this.set("oms_consumer_lag", lag, { topic, partition });
+  /** What a group lacks of its topics, all partitions at once. */
+  consumerLag(group: string, partitions: readonly PartitionLag[]): void {
+    this.#lags.set(group, partitions);
+    for (const topic of new Set(partitions.map((one) => one.topic))) {
+      const lags = partitions.filter((one) => one.topic === topic).map(({ lag }) => lag);
+      const total = lags.reduce((sum, lag) => sum + lag, 0);
+      this.set("holdfast_consumer_group_lag", total, { group, topic });
+    }
+    // By topic and partition alone two groups of one process would overwrite each other.
+    for (const { topic, partition } of partitions) {
+      const same = [...this.#lags.values()]
+        .flat()
+        .filter((one) => one.topic === topic && one.partition === partition);
+      this.set("oms_consumer_lag", Math.max(...same.map(({ lag }) => lag)), { topic, partition });
+    }
   }
 
   ordersCreated(count = 1): void {
@@ -211,6 +227,11 @@ export class Metrics {
       for (const result of results)
         if (result.status === "rejected")
           this.#broker.logger.warn({ err: result.reason }, "a metrics collector failed");
+  }
+
+  /** Begins counters at 0: one that exists only after its first event hides that event from rate(). */
+  begin(name: MetricName, series: readonly Labels[]): void {
+    for (const labels of series) this.add(name, 0, labels);
   }
 
   add(name: MetricName, count: number, labels?: Labels): void {

@@ -40,6 +40,10 @@ export function packetSeal({ TRANSPORTER, CLUSTER_SECRETS, NAMESPACE, DEMO }: Co
     name: "PacketSeal",
     created(created) {
       broker = created;
+      metricsOf(broker).begin(
+        "holdfast_packets_refused_total",
+        Object.keys(PROBLEMS).map((reason) => ({ reason })),
+      );
     },
   };
   // Typed as if they answered what the wrapped function answers; they answer the function.

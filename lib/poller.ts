@@ -1,4 +1,5 @@
 import { asWork } from "./fault-points.ts";
+import { inScope } from "./tracing/tracing.ts";
 
 export interface PollerOptions {
   readonly name: string;
@@ -31,7 +32,8 @@ export function createPoller(options: PollerOptions): Poller {
   let failures = 0;
 
   // A run that throws at once must fail as late as any other: not before its pass is noted as under way.
-  const run = async () => asWork(options.name, options.run);
+  // And whoever woke it, it does not work for them alone.
+  const run = async () => inScope(undefined, () => asWork(options.name, options.run));
   const pass = async () => {
     try {
       let more = true;

@@ -28,6 +28,15 @@ export const integer = (fallback: number, min: number, max: number, about: strin
     about,
   });
 
+/** A share, from none to all. */
+export const ratio = (fallback: number, about: string) =>
+  define<number>({
+    read: (given) => (/^(0(\.\d{1,9})?|1(\.0+)?|\.\d{1,9})$/.test(given) ? Number(given) : undefined),
+    expected: "a number from 0 to 1",
+    fallback,
+    about,
+  });
+
 export const port = (fallback: number, about: string) =>
   define<number | "auto">({
     read: (given) => {

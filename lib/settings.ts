@@ -10,6 +10,7 @@ import {
   optional,
   origins,
   port,
+  ratio,
   secret,
   secrets,
   text,
@@ -24,6 +25,9 @@ export type ServiceName = (typeof SERVICE_NAMES)[number];
 /** Services with a database of their own. */
 export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"] as const;
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
+/** Services that publish and consume events. */
+export const MESSAGING_NAMES = ["order", "product", "payment", "saga"] as const;
+export type MessagingName = (typeof MESSAGING_NAMES)[number];
 
 const POSTGRES = ["postgres", "postgresql"] as const;
 
@@ -43,6 +47,19 @@ export const SETTINGS = {
     "Least level that is logged.",
   ),
   LOG_FORMAT: choice(["json", "pretty"], "json", "JSON lines, or readable ones."),
+  TRACE_EXPORTER: choice(
+    ["none", "zipkin", "otlp"],
+    "none",
+    "Where spans go: to Zipkin's API v2, by OTLP/HTTP, or nowhere.",
+  ),
+  TRACE_URL: url(["http", "https"], "Their collector, as in http://zipkin:9411/api/v2/spans."),
+  TRACE_HEADERS: secret(optional("What the collector wants to be sent along: name=value, comma-separated.")),
+  TRACE_RATIO: ratio(1, "Share of the requests that are traced, where no caller has decided."),
+  TRACE_PARENTS: choice(
+    ["none", "proxies", "all"],
+    "proxies",
+    "Whose traceparent is continued: nobody's, that of TRUSTED_PROXIES, or everybody's.",
+  ),
   DATABASE_URL: secret(
     url(POSTGRES, "PostgreSQL server; <service> uses the database <name in the URL, default oms>_<service>."),
   ),
@@ -168,6 +185,12 @@ export const SETTINGS = {
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),
+  PSP_CIRCUIT_PERCENT: integer(
+    50,
+    0,
+    100,
+    "When this share of questions gets no certain answer, the provider is asked none for a while; 0: always asked.",
+  ),
   PSP_CONFIRM_SUCCESS_RATE: integer(
     100,
     0,
@@ -183,6 +206,32 @@ export const SETTINGS = {
   ),
   STRIPE_SECRET_KEY: secret(optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe.")),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
+  NOTIFICATION_URL: secret(
+    url(["https", "http"], "Where the moves of orders are told, by a signed POST each; none: nowhere."),
+  ),
+  NOTIFICATION_SECRETS: secrets(
+    "What notifications are signed with, whsec_… or any text; two while they change. Required with NOTIFICATION_URL.",
+  ),
+  NOTIFICATION_ALLOW_PRIVATE: flag(
+    false,
+    "Whether NOTIFICATION_URL may be http or lead into a private network.",
+  ),
+  NOTIFICATION_CONCURRENCY_MAX: integer(16, 1, 1_000, "Most notifications under way at once."),
+  NOTIFICATION_TIMEOUT_MS: integer(
+    10_000,
+    100,
+    60_000,
+    "An attempt without an answer fails after this time.",
+  ),
+  NOTIFICATION_ATTEMPTS_MAX: integer(20, 1, 1_000, "A notification that fails this often is given up."),
+  NOTIFICATION_RETRY_MAX_SECONDS: integer(3_600, 1, 86_400, "Longest wait between two of its attempts."),
+  NOTIFICATION_DISABLE_MINUTES: integer(
+    4_320,
+    1,
+    525_600,
+    "When nothing got through for this long, nothing is sent until an operator says so.",
+  ),
+  NOTIFICATION_DAYS: integer(30, 1, 3_650, "How long the log of notifications is kept."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
   OUTBOX_DAYS: integer(30, 1, 3_650, "How long a published event stays in the outbox."),
   INBOX_DAYS: integer(60, 1, 3_650, "How long a consumer knows an event again."),
@@ -205,6 +254,11 @@ export const SETTINGS = {
   FAULT_POINTS_GATE: optional(
     "For tests: while this file is missing, no fault point does anything; faults in it count in place of FAULT_POINTS.",
   ),
+  OMS_URL: url(
+    ["http", "https"],
+    "The gateway that npm run oms and npm run repl ask; none: the demo that runs here.",
+  ),
+  OMS_TOKEN: secret(optional("Token of an operator for them; none: the demo's own.")),
   FAULT_INJECTION: flag(
     false,
     "Whether operators may arm fault points while this process runs (POST /ops/faults); demo mode lets them.",

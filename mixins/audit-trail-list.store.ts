@@ -1,5 +1,5 @@
-import type { TrailEntry, TrailFilter } from "../lib/contracts.ts";
 import type { Database } from "../lib/database.ts";
+import type { TrailEntry, TrailFilter } from "../lib/operator-contracts.ts";
 import { type Statement, statement } from "../lib/statement.ts";
 
 /** SQL that looks through the audit trail of a database, from its end on. */

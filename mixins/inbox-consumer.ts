@@ -4,6 +4,8 @@ import { isTransientDatabaseError } from "../lib/database-errors.ts";
 import { factsOf, RuleViolationError, StateConflictError } from "../lib/errors.ts";
 import { type DomainEvent, EventInvalidError, parseEvent, TOPICS } from "../lib/events.ts";
 import { storable, storableText } from "../lib/storable.ts";
+import { parseTraceparent } from "../lib/tracing/trace-context.ts";
+import { inBatch, type Scope, tracing } from "../lib/tracing/tracing.ts";
 import { type InboxRow, positionId, recordEvents, reopenEvent } from "./inbox.store.ts";
 import { appendEvents } from "./outbox.store.ts";
 
@@ -20,7 +22,11 @@ export interface ConsumerOptions {
   readonly attemptsMax: number;
   /** Applies events that are new to the group, in the transaction that records them. */
   readonly apply: (tx: Tx, events: readonly DomainEvent[]) => Promise<void>;
-  readonly onProcessed: (fresh: readonly ReceivedEvent[], duplicates: number, durationMs: number) => void;
+  readonly onProcessed: (
+    fresh: readonly ReceivedEvent[],
+    duplicates: readonly ReceivedEvent[],
+    durationMs: number,
+  ) => void;
   readonly onDeadLetter: (message: ReceivedMessage, error: unknown) => void;
 }
 
@@ -35,12 +41,35 @@ export async function consume(options: ConsumerOptions, messages: readonly Recei
   const { readable, poison } = read(options, messages);
   for (const { message, error } of poison) await deadLetter(options, message, undefined, error, 1);
   if (readable.length === 0) return;
+  const work = () => processAll(options, readable);
+  await (tracing.on ? inTraces(options, readable, work) : work());
+}
+
+async function processAll(options: ConsumerOptions, received: readonly ReceivedEvent[]): Promise<void> {
   try {
-    await process(options, readable);
+    await process(options, received);
   } catch (error) {
     if (isTransient(error)) throw error;
-    for (const one of readable) await processAlone(options, one);
+    for (const one of received) await processAlone(options, one);
   }
+}
+
+/** Each event whose trace is known goes on in it. */
+function inTraces(options: ConsumerOptions, received: readonly ReceivedEvent[], work: () => Promise<void>) {
+  const { group } = options;
+  const service = group.replace(/-service-group$/, "");
+  const items = received.map((one) => ({
+    scope: scopeOf(one, service),
+    name: `process ${one.event.eventType}`,
+  }));
+  return inBatch({ name: "process", service, kind: "consumer", attributes: { group } }, items, work);
+}
+
+function scopeOf({ event, message }: ReceivedEvent, service: string): Scope | undefined {
+  const parent = parseTraceparent(message.headers.traceparent);
+  if (!parent?.sampled) return undefined;
+  const { eventId: causationId, correlationId } = event;
+  return [{ traceId: parent.traceId, spanId: parent.spanId, service, correlationId, causationId }];
 }
 
 interface Poison {
@@ -80,7 +109,14 @@ async function process(options: ConsumerOptions, received: readonly ReceivedEven
       );
     return news;
   });
-  options.onProcessed(fresh, received.length - fresh.length, performance.now() - before);
+  options.onProcessed(fresh, without(received, fresh), performance.now() - before);
+}
+
+/** Duplicates are rare: usually there is nothing to tell apart. */
+function without(all: readonly ReceivedEvent[], fresh: readonly ReceivedEvent[]): readonly ReceivedEvent[] {
+  if (fresh.length === all.length) return [];
+  const news = new Set(fresh);
+  return all.filter((one) => !news.has(one));
 }
 
 async function processAlone(options: ConsumerOptions, received: ReceivedEvent): Promise<void> {

@@ -5,9 +5,10 @@ import { config } from "../lib/config.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { drainFirst } from "../lib/drain.ts";
-import type { DomainEvent, EventType } from "../lib/events.ts";
+import { type DomainEvent, EVENTS, type EventType, isEventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
-import { metricsOf } from "../lib/metrics.ts";
+import { type Metrics, metricsOf } from "../lib/metrics.ts";
+import type { PartitionStanding } from "../lib/operator-contracts.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { type ConsumerOptions, consume, type ReceivedEvent, redrive } from "./inbox-consumer.ts";
 
@@ -57,13 +58,18 @@ export const inbox = (options: InboxOptions) =>
               metrics.eventsReceived(topic, type, count);
               metrics.eventsProcessed(topic, type, "processed", count);
             }
-            if (duplicates > 0)
-              metrics.eventsProcessed(options.topics.join(","), "any", "duplicate", duplicates);
+            for (const [type, [topic, count]] of countByType(duplicates)) {
+              metrics.eventsReceived(topic, type, count);
+              metrics.eventsProcessed(topic, type, "duplicate", count);
+            }
             metrics.eventProcessing(durationMs / 1_000);
           },
           onDeadLetter: ({ topic, partition, offset, headers }, err) => {
             const eventType = headers["event-type"] ?? "unreadable";
-            metrics.eventsProcessed(topic, eventType, "dead_letter");
+            // Whoever writes to the bus writes headers: a type that we do not know makes no series of its own.
+            const type = isEventType(eventType) ? eventType : "unreadable";
+            metrics.eventsReceived(topic, type);
+            metrics.eventsProcessed(topic, type, "dead_letter");
             log(this.logger, { correlationId: headers["correlation-id"] }).error("dead letter", {
               group: options.group,
               topic,
@@ -77,6 +83,16 @@ export const inbox = (options: InboxOptions) =>
       },
     },
     actions: {
+      /** What this service's group has not taken yet. */
+      lag: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        async handler(): Promise<{ partitions: PartitionStanding[] }> {
+          const { group, topics } = options;
+          const found = await busOf(this.broker).lag(group, topics);
+          return { partitions: found.map(({ topic, partition, lag }) => ({ group, topic, partition, lag })) };
+        },
+      },
       /** Delivers a message that this service's group has put aside. @throws EVENT_INVALID, DEAD_LETTER_UNKNOWN */
       redriveMessage: {
         callers: ["saga"],
@@ -103,6 +119,7 @@ export const inbox = (options: InboxOptions) =>
       this.subscription = await bus.subscribe({
         group: options.group,
         topics: options.topics,
+        types: options.types,
         batchSizeMax: BATCH_SIZE_MAX,
         handler: (messages) => join(messages),
       });
@@ -111,10 +128,9 @@ export const inbox = (options: InboxOptions) =>
         if (state !== "running") throw new Error(`the consumer group is ${state}`);
       });
       const metrics = metricsOf(this.broker);
+      beginCounters(metrics, options);
       metrics.collect(async () => {
-        for (const { topic, partition, lag } of await bus.lag(options.group, options.topics)) {
-          metrics.consumerLag(topic, partition, lag);
-        }
+        metrics.consumerLag(options.group, await bus.lag(options.group, options.topics));
       });
       drainFirst(this.broker, `consumer ${options.group}`, () => this.subscription.stop());
     },
@@ -122,6 +138,18 @@ export const inbox = (options: InboxOptions) =>
       await this.subscription?.stop();
     },
   });
+
+const RESULTS = ["processed", "duplicate", "dead_letter"] as const;
+
+function beginCounters(metrics: Metrics, { topics, types }: InboxOptions): void {
+  const known = types.map((type) => ({ topic: EVENTS[type].topic, type }));
+  const unreadable = topics.map((topic) => ({ topic, type: "unreadable" }));
+  metrics.begin("oms_events_received_total", [...known, ...unreadable]);
+  metrics.begin("oms_events_processed_total", [
+    ...known.flatMap((labels) => RESULTS.map((result) => ({ ...labels, result }))),
+    ...unreadable.map((labels) => ({ ...labels, result: "dead_letter" })),
+  ]);
+}
 
 function countByType(received: readonly ReceivedEvent[]): ReadonlyMap<string, readonly [string, number]> {
   const counts = new Map<string, readonly [string, number]>();

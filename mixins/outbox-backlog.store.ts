@@ -21,3 +21,14 @@ export async function backlogOf(database: Database): Promise<Backlog> {
   const [row] = await database.query<Backlog>(BACKLOG);
   return row ?? { events: 0, lagSeconds: 0 };
 }
+
+const REFUSED = statement(
+  "outbox_refused_count",
+  "select count(*)::int as refused from outbox_delivery where status = 'FAILED'",
+);
+
+/** How many events the bus has refused. */
+export async function refusedCount(database: Database): Promise<number> {
+  const [row] = await database.query<{ refused: number }>(REFUSED);
+  return row?.refused ?? 0;
+}

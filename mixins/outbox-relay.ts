@@ -12,6 +12,7 @@ import {
 } from "./outbox.store.ts";
 import { claimBuckets, releaseBuckets } from "./outbox-buckets.store.ts";
 import { createParking } from "./outbox-parking.ts";
+import { messagesOf } from "./outbox-trace.ts";
 
 export interface RelayOptions {
   readonly database: Database;
@@ -75,7 +76,7 @@ export function createRelay(options: RelayOptions): Relay {
 
   const publish = async (events: readonly PendingEvent[]) => {
     const before = performance.now();
-    await bus.publish(events.map(({ message }) => message));
+    await bus.publish(messagesOf(events));
     await markPublished(
       database,
       events.map(({ position }) => position),

@@ -9,10 +9,12 @@ import { StateConflictError } from "../lib/errors.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
+import type { OutboxStanding } from "../lib/operator-contracts.ts";
 import { readinessOf } from "../lib/readiness.ts";
 import { appendEvents, releaseRefused } from "./outbox.store.ts";
-import { backlogOf } from "./outbox-backlog.store.ts";
+import { backlogOf, refusedCount } from "./outbox-backlog.store.ts";
 import { createRelay, type Relay } from "./outbox-relay.ts";
+import { recordPublished } from "./outbox-trace.ts";
 
 /** An event to be told. Its topic, aggregate type and schema come from lib/events.ts. */
 export interface NewEvent<Type extends EventType = EventType> {
@@ -61,10 +63,12 @@ export const outbox = (service: string) =>
         pollMs: settings.OUTBOX_POLL_MS,
         batchSize: settings.OUTBOX_BATCH_SIZE,
         leaseMs: settings.OUTBOX_LEASE_MS,
-        onPublished: (events, durationMs) =>
-          metrics.outboxPublished(service, events.length, durationMs / 1_000),
+        onPublished: (events, durationMs) => {
+          metrics.outboxPublished(events.length, durationMs / 1_000);
+          recordPublished(events, service, durationMs);
+        },
         onFailed: (event, reason) => {
-          metrics.outboxFailed(service, 1);
+          metrics.outboxFailed();
           const { type: eventType, aggregateId } = event;
           const correlationId = event.message.headers["correlation-id"];
           log(this.logger, { correlationId }).error("the bus refuses an event: dead letter", {
@@ -83,6 +87,18 @@ export const outbox = (service: string) =>
       metrics.collect(async () => metrics.outboxBacklog(service, await backlogOf(this.database)));
     },
     actions: {
+      /** What is committed here and not on the bus. */
+      outbox: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        async handler(): Promise<OutboxStanding> {
+          const [backlog, refused] = await Promise.all([
+            backlogOf(this.database),
+            refusedCount(this.database),
+          ]);
+          return { service, pending: backlog.events, lagSeconds: Math.round(backlog.lagSeconds), refused };
+        },
+      },
       /** Lets the relay publish an event that the bus has refused. @throws EVENT_NOT_REFUSED */
       redriveEvent: {
         callers: ["saga"],

@@ -3,6 +3,7 @@ import type { BusMessage } from "../lib/bus/bus.ts";
 import type { Database, Tx } from "../lib/database.ts";
 import { joinJson, jsonColumn } from "../lib/json-column.ts";
 import { statement } from "../lib/statement.ts";
+import { traceparentOf, tracing } from "../lib/tracing/tracing.ts";
 
 /** SQL of the outbox: append in the caller's transaction, claim, mark. */
 
@@ -61,6 +62,7 @@ export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): void {
         "correlation-id": correlationId,
         "causation-id": causationId,
         timestamp,
+        traceparent: tracing.on ? traceparentOf({ correlationId, causationId }) : undefined,
       })),
     ),
   ]);

@@ -41,6 +41,10 @@ export const retention = (service: string, own: (config: Config) => readonly Age
       const settings = config();
       const metrics = metricsOf(this.broker);
       const rules = [...commonRules(settings, busOf(this.broker)), ...own(settings)];
+      metrics.begin(
+        "holdfast_retention_rows_total",
+        rules.map(({ table }) => ({ service, table })),
+      );
       this.retentionStop = new AbortController();
       const options = {
         database: this.database,

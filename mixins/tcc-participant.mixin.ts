@@ -46,7 +46,7 @@ export const tccParticipant = (branch: string) =>
           if (verdict?.kind === "empty") answers.set(gid, empty(request));
           if (verdict?.kind === "refused") answers.set(gid, verdict.error);
           if (verdict?.kind === "refused" && op === "confirm") {
-            log(this.logger, {}).error("a decided confirm was refused", {
+            log(this.logger, { sagaId: gid }).error("a decided confirm was refused", {
               gid,
               branch,
               code: verdict.error.type,

@@ -3,12 +3,14 @@ import { fileURLToPath } from "node:url";
 import { asyncApi } from "../services/gateway/contract/asyncapi.ts";
 import { openApi } from "../services/gateway/contract/openapi.ts";
 import { postmanCollection } from "../services/gateway/contract/postman.ts";
-import { errorTable, eventTable } from "../services/gateway/contract/tables.ts";
+import { envelope, errorTable, eventSchemas, eventTable } from "../services/gateway/contract/tables.ts";
+import { participantTable, stepTable } from "../services/saga/pattern-tables.ts";
 import { SETTING_KINDS, settingsTable } from "./settings-table.ts";
 
 /**
  * npm run contract: writes what is made of the table of routes and kept in the repository (the Postman collection, the
- * codes in docs/api.md), and of the settings (docs/settings.md). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
+ * codes in docs/api.md), of the events (docs/events.md), of the definitions of sagas and payments, and of the settings
+ * (docs/settings.md). With `check` it only says whether that is up to date, with `lint` it lints the OpenAPI
  * document, with `openapi` or `asyncapi` it prints that document.
  */
 
@@ -35,6 +37,20 @@ const GENERATED: readonly Generated[] = [
     file: "docs/api.md",
     make: (before) => withTable(withTable(before, "codes", errorTable()), "events", eventTable()),
   },
+  {
+    file: "docs/events.md",
+    make: (before) => withTable(withTable(before, "schemas", eventSchemas()), "envelope", envelope()),
+  },
+  {
+    file: "docs/saga-patterns.md",
+    make: (before) =>
+      withTable(
+        withTable(before, "CREATE_ORDER", stepTable("CREATE_ORDER")),
+        "CANCEL_ORDER",
+        stepTable("CANCEL_ORDER"),
+      ),
+  },
+  { file: "docs/tcc-patterns.md", make: (before) => withTable(before, "PAY_ORDER", participantTable()) },
   {
     file: "docs/settings.md",
     make: (before) =>

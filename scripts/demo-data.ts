@@ -4,7 +4,8 @@ import { createPersonalData } from "../lib/personal-data/personal-data.ts";
 import { seedDemo } from "../migrations/seeds/demo.ts";
 import { prepareKeyRing } from "./demo/key-ring.ts";
 import { issueTokens, prepareClusterSecret, prepareKeys, writeHeaderFiles } from "./demo/tokens.ts";
-import { configOrExit, reportFailure, UsageError } from "./exit.ts";
+import { configOrExit, reportFailure } from "./exit.ts";
+import { UsageError } from "./usage-error.ts";
 
 /**
  * node scripts/demo-data.ts [keys|seed]: what a demo in containers lacks beside its tables. keys: key pair, cluster

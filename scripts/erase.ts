@@ -1,7 +1,8 @@
 import { configOfRunning } from "./demo/demo-file.ts";
-import { reportFailure, UsageError } from "./exit.ts";
+import { reportFailure } from "./exit.ts";
 import { eraseCustomer, OrdersOpenError } from "./privacy/erase.ts";
 import { withDatabases } from "./privacy/system.ts";
+import { UsageError } from "./usage-error.ts";
 
 const USAGE =
   "usage: npm run erase -- <customer id>      overwrites what is stored of that person (docs/privacy.md)";

@@ -5,11 +5,12 @@ import { DatabaseNewerError, MigrationChangedError, MigrationError } from "../mi
 import { AlreadyRunningError } from "./demo/lock.ts";
 import { PartFailedError, PartInUseError, PartUnavailableError } from "./parts/part.ts";
 import { PortTakenError } from "./parts/ports.ts";
+import { UsageError } from "./usage-error.ts";
+
+export { UsageError } from "./usage-error.ts";
 
 /** 0 = done, 1 = it failed, 2 = a setting or an argument has to be changed first. */
 export type ExitCode = 0 | 1 | 2;
-
-export class UsageError extends Error {}
 
 const wrongSetting = [ConfigError, PortTakenError, UsageError];
 /** Failures whose message says all there is to say; a stack would only hide it. */

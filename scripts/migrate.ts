@@ -3,8 +3,9 @@ import { TOPICS } from "../lib/events.ts";
 import { DATABASE_NAMES } from "../lib/settings.ts";
 import { type MigratedName, migrateAll, migratedNames } from "../migrations/run.ts";
 import { configOfRunning } from "./demo/demo-file.ts";
-import { reportFailure, UsageError } from "./exit.ts";
+import { reportFailure } from "./exit.ts";
 import { ensureTopics } from "./topics.ts";
+import { UsageError } from "./usage-error.ts";
 
 const usage = `usage: npm run migrate -- [up] [service]         bring all databases (and the topics), or one, up to date
        npm run migrate -- down <service> [all]  take back its last migration, or all of them

@@ -1,6 +1,7 @@
 import { writeFileSync } from "node:fs";
-import { reportFailure, UsageError } from "./exit.ts";
+import { reportFailure } from "./exit.ts";
 import { digestOf, OVERLAYS, render, renderedFile } from "./manifests.ts";
+import { UsageError } from "./usage-error.ts";
 
 /**
  * npm run k8s:render: what kustomize makes of each overlay, into k8s/rendered/: to read, to apply, and for the tests.

@@ -3,11 +3,12 @@ import { type Database, withTransaction } from "../lib/database.ts";
 import { createPersonalData } from "../lib/personal-data/personal-data.ts";
 import { appendToTrail } from "../mixins/audit-trail.store.ts";
 import { configOfRunning } from "./demo/demo-file.ts";
-import { reportFailure, UsageError } from "./exit.ts";
+import { reportFailure } from "./exit.ts";
 import { reindexEmails } from "./privacy/email-index.ts";
 import { HOLDERS } from "./privacy/holders.ts";
 import { type Rewrapped, rewrap } from "./privacy/rewrap.ts";
 import { keyRingOf, withDatabases } from "./privacy/system.ts";
+import { UsageError } from "./usage-error.ts";
 
 const USAGE = `usage: npm run rewrap [-- --step-size 200]
 Brings all personal data under the primary key of PERSONAL_DATA_KEYS, while the system runs; may be cut off and run again.

@@ -2,7 +2,8 @@ import { parseArgs } from "node:util";
 import { runSchedules, totalLines } from "../test/simulation/campaign.ts";
 import { runSchedule, type ScheduleOptions, WORLDS } from "../test/simulation/schedule.ts";
 import { failureLines, shrink } from "../test/simulation/shrink.ts";
-import { reportFailure, UsageError } from "./exit.ts";
+import { reportFailure } from "./exit.ts";
+import { UsageError } from "./usage-error.ts";
 
 const usage = `usage: npm run simulate -- [--seeds N] [--seed S]         N schedules (20000), from seed S on (1)
        npm run simulate -- --seed S [--only "fault, …"]  one schedule step by step, with these faults alone

@@ -32,8 +32,16 @@ export interface ApiClient {
 }
 
 /** A client in a hurry, with a connection for each loop. */
-export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
-  const { hostname, port, pathname } = new URL(url);
+export function createApiClient({ urls, tokens }: ApiTarget): ApiClient {
+  const gateways = urls.map((url) => {
+    const { hostname, port, host, pathname } = new URL(url);
+    return { hostname, port: Number(port), host, pathname };
+  });
+  const gatewayOf = (loop: number) => {
+    const gateway = gateways[loop % gateways.length];
+    if (gateway === undefined) throw new Error("there is no gateway");
+    return gateway;
+  };
   const connections: HttpConnection[] = [];
   const run = randomUUID();
   let requests = 0;
@@ -43,12 +51,15 @@ export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
   const connectionOf = (loop: number): HttpConnection => {
     const known = connections[loop];
     if (known?.usable) return known;
-    const fresh = new HttpConnection(hostname, Number(port));
+    const { hostname, port } = gatewayOf(loop);
+    const fresh = new HttpConnection(hostname, port);
     connections[loop] = fresh;
     return fresh;
   };
-  const headOf = (method: string, path: string, token: string) =>
-    `${method} ${pathname}${path} HTTP/1.1\r\nHost: ${hostname}:${port}\r\nAuthorization: Bearer ${token}\r\n`;
+  const headOf = (loop: number, method: string, path: string, token: string) => {
+    const { host, pathname } = gatewayOf(loop);
+    return `${method} ${pathname}${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\n`;
+  };
 
   return {
     nextToken() {
@@ -58,7 +69,7 @@ export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
     async post(loop, path, token, body, wait = false) {
       requests += 1;
       const answer = await connectionOf(loop).send(
-        `${headOf("POST", path, token)}Content-Type: application/json\r\n` +
+        `${headOf(loop, "POST", path, token)}Content-Type: application/json\r\n` +
           `Content-Length: ${body.length}\r\nIdempotency-Key: ${run}-${requests}\r\n` +
           `${wait ? `Prefer: wait=${WAIT_SECONDS}\r\n` : ""}\r\n${body}`,
       );
@@ -66,10 +77,10 @@ export function createApiClient({ url, tokens }: ApiTarget): ApiClient {
       return { body: parsed(answer, ended ? 200 : 202), ended };
     },
     async get(loop, path, token) {
-      return parsed(await connectionOf(loop).send(`${headOf("GET", path, token)}\r\n`), 200);
+      return parsed(await connectionOf(loop).send(`${headOf(loop, "GET", path, token)}\r\n`), 200);
     },
     async untilEnded(loop, path, token, ended) {
-      const question = `${headOf("GET", path, token)}Prefer: wait=${WAIT_SECONDS}\r\n\r\n`;
+      const question = `${headOf(loop, "GET", path, token)}Prefer: wait=${WAIT_SECONDS}\r\n\r\n`;
       const deadline = performance.now() + WAITS_MAX * WAIT_SECONDS * 1_000;
       while (performance.now() < deadline) {
         const answer = await connectionOf(loop).send(question);

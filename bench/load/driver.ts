@@ -1,4 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import { openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { FromLoad, LoadRequest, LoadResult, Target, ToLoad } from "./protocol.ts";
 
@@ -7,15 +9,37 @@ export interface LoadDriver {
   /** The two hooks are called at the edges of the measured time; an exact run waits for the first one's end. */
   run(request: LoadRequest, onMeasuring: () => unknown, onMeasured: () => unknown): Promise<LoadResult>;
   stop(): void;
+  /** Stops, but lets it close what it has open first. */
+  close(): Promise<void>;
 }
 
+export interface LoadOptions {
+  /** Where its output goes; default ours. */
+  readonly logFile?: string;
+  readonly nodeFlags?: readonly string[];
+}
+
+const CLOSE_MS_MAX = 90_000;
+
 /** Starts a load process on a target. It ends with us. */
-export async function startLoad(target: Target): Promise<LoadDriver> {
+export async function startLoad(
+  target: Target,
+  { logFile, nodeFlags = [] }: LoadOptions = {},
+): Promise<LoadDriver> {
   const script = fileURLToPath(new URL("./load.ts", import.meta.url));
-  const child = fork(script, { execArgv: [], serialization: "advanced" });
+  const log = logFile === undefined ? "inherit" : openSync(logFile, "a");
+  const child = fork(script, {
+    execArgv: [...nodeFlags],
+    serialization: "advanced",
+    stdio: ["ignore", log, log, "ipc"],
+  });
   const opened = next(child, () => undefined);
   tell(child, { kind: "open", target });
-  await opened;
+  const answer = await opened;
+  if (answer.kind === "failed") {
+    child.kill();
+    throw new Error(`the load process could not open ${target.kind}: ${answer.message}`);
+  }
   return {
     pid: child.pid ?? 0,
     async run(request, onMeasuring, onMeasured) {
@@ -34,6 +58,11 @@ export async function startLoad(target: Target): Promise<LoadDriver> {
       return message.result;
     },
     stop: () => child.kill(),
+    async close() {
+      const ended = once(child, "exit", { signal: AbortSignal.timeout(CLOSE_MS_MAX) });
+      tell(child, { kind: "close" });
+      await ended.finally(() => child.kill("SIGKILL"));
+    },
   };
 }
 

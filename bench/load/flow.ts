@@ -1,9 +1,9 @@
 /** One kind of order, done over and over by the loops of a load process. */
 export interface Flow {
-  /** From the first byte to the end of the flow: an order confirmed, paid or cancelled. @throws when it ends in any other way */
+  /** From the first byte to the end of the flow: an order confirmed, paid, cancelled. @throws when it ends in any other way */
   place(basket: Basket): Promise<Placed>;
-  /** Makes what later calls of `place` use up; only where they do. */
-  prepare?(basket: Basket): Promise<void>;
+  /** Makes one of the orders that later calls of `place` use up, and tells how many there are; only where they do. */
+  readonly stock?: { make(basket: Basket): Promise<void>; count(): number };
   /** True when an end was noticed by polling at least once. */
   polled(): boolean;
   close(): Promise<void>;
@@ -22,4 +22,6 @@ export interface Placed {
   readonly orderId: string;
   /** Until the order was accepted, where that is a moment of its own. */
   readonly acceptMs?: number;
+  /** In a flash sale: nothing was left. */
+  readonly isRefused?: boolean;
 }

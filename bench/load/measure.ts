@@ -61,6 +61,7 @@ class Run {
   readonly #enough = Promise.withResolvers<void>();
   readonly #ordersMax: number;
   #errors = 0;
+  #refused = 0;
   #begun = 0;
   #phase: "warm" | "measuring" | "over" = "warm";
 
@@ -91,9 +92,10 @@ class Run {
     this.#begun += 1;
     const basket = basketOf(this.request.cell.variant === "hot", this.#productIds, loop);
     try {
-      const { orderId, acceptMs } = await this.#flow.place(basket);
+      const { orderId, acceptMs, isRefused } = await this.#flow.place(basket);
       this.#finished.push([orderId, basket.first, basket.second]);
       if (this.#phase !== "measuring") return;
+      if (isRefused) this.#refused += 1;
       this.#latencies.push(performance.now() - dueAt);
       if (acceptMs !== undefined) this.#accepts.push(acceptMs);
       if (this.#latencies.length >= this.#ordersMax) this.#enough.resolve();
@@ -110,6 +112,7 @@ class Run {
       orders: this.#latencies.length,
       latency: quantiles(this.#latencies),
       accept: this.#accepts.length > 0 ? quantiles(this.#accepts) : undefined,
+      refused: this.#refused,
       errors: this.#errors,
       errorSamples: [...this.#errorSamples],
       polled: this.#flow.polled(),
@@ -119,21 +122,34 @@ class Run {
 }
 
 /** Orders to be paid or cancelled: more than the fastest machine seen could do in the time. */
-const PREPARED_PER_SECOND = { alone: 300, together: 2_400 };
+const PREPARED_PER_SECOND = { alone: 300, together: 2_000 };
+
+/** A slow machine sheds load now and then; a system that does not work is not asked for ever. */
+const FAILURES_MAX = 200;
 
 /** Orders to be looked at: more than one batch of reads holds. */
 const LOOKED_AT = 1_000;
 
 async function prepare(flow: Flow, productIds: readonly string[], request: LoadRequest): Promise<void> {
   const { cell, warmSeconds, until } = request;
-  if (flow.prepare === undefined) return;
+  const { stock } = flow;
+  if (stock === undefined) return;
   const rate = PREPARED_PER_SECOND[cell.concurrency < 16 ? "alone" : "together"];
   const usedUp = "orders" in until ? until.orders : Math.ceil(rate * (warmSeconds + until.seconds));
-  let left = { create: 0, mixed: 0, pay: usedUp, cancel: usedUp, get: LOOKED_AT }[cell.flow];
+  const wanted = { create: 0, mixed: 0, flash: 0, pay: usedUp, cancel: usedUp, get: LOOKED_AT }[cell.flow];
+  let left = wanted - stock.count();
+  let failures = 0;
+  const make = (index: number) =>
+    stock.make(basketOf(cell.variant === "hot", productIds, index)).catch(async (error: unknown) => {
+      failures += 1;
+      if (failures > FAILURES_MAX) throw error;
+      left += 1;
+      await sleep(ERROR_PAUSE_MS);
+    });
   const loop = async (index: number) => {
     while (left > 0) {
       left -= 1;
-      await flow.prepare?.(basketOf(cell.variant === "hot", productIds, index));
+      await make(index);
     }
   };
   await Promise.all(Array.from({ length: 64 }, (_, index) => loop(index)));

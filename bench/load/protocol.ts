@@ -1,9 +1,13 @@
 /** What the bench and its load processes tell each other. */
 
-export type Variant = "uniform" | "hot";
+export const VARIANTS = ["uniform", "hot"] as const;
+export type Variant = (typeof VARIANTS)[number];
 
-/** What an operation is: an order made, paid, cancelled, looked at, or 70/20/10 of made, paid, cancelled. */
-export const FLOWS = ["create", "pay", "cancel", "mixed", "get"] as const;
+/**
+ * What an operation is: an order made, paid, cancelled, looked at, or 70/20/10 of made, paid, cancelled. In a flash sale
+ * everybody wants one unit of the same product, until there are none: a refusal is an outcome like any other.
+ */
+export const FLOWS = ["create", "pay", "cancel", "mixed", "get", "flash"] as const;
 export type FlowKind = (typeof FLOWS)[number];
 
 export interface Cell {
@@ -25,7 +29,8 @@ export interface Cell {
 /** Orders through the public API. */
 export interface ApiTarget {
   readonly kind: "api";
-  readonly url: string;
+  /** One for each gateway; the loops take turns. */
+  readonly urls: readonly string[];
   readonly tokens: readonly string[];
   readonly productIds: readonly string[];
 }
@@ -38,7 +43,38 @@ export interface FloorTarget {
   readonly productIds: readonly string[];
 }
 
-export type Target = ApiTarget | FloorTarget;
+/** Holdfast's services, in the load process itself. */
+export interface ServicesTarget {
+  readonly kind: "services";
+  /** What they are configured by. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly customerIds: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+/** Another engine, which has the same rows written by the floor's statements, in steps. */
+interface PeerTarget {
+  /** Where it is installed. */
+  readonly folder: string;
+  /** The floor's database. */
+  readonly url: string;
+  readonly customerIds: readonly string[];
+  readonly productIds: readonly string[];
+}
+
+export interface DbosTarget extends PeerTarget {
+  readonly kind: "dbos";
+  /** A database of its own. */
+  readonly systemUrl: string;
+}
+
+export interface RestateTarget extends PeerTarget {
+  readonly kind: "restate";
+  /** Where orders go in. */
+  readonly ingress: string;
+}
+
+export type Target = ApiTarget | FloorTarget | ServicesTarget | DbosTarget | RestateTarget;
 
 export interface LoadRequest {
   readonly cell: Cell;
@@ -47,6 +83,8 @@ export interface LoadRequest {
   readonly until: { readonly seconds: number } | { readonly orders: number };
   /** Counts to the last order: nothing runs before and after the measured orders, however long the hooks take. */
   readonly isExact?: boolean;
+  /** What a flash sale sells. */
+  readonly productId?: string;
 }
 
 export interface Quantiles {
@@ -67,6 +105,8 @@ export interface LoadResult {
   readonly latency: Quantiles;
   /** Milliseconds from the request to 202; none for the floor. */
   readonly accept?: Quantiles;
+  /** Of the orders, those that were cancelled because nothing was left. */
+  readonly refused: number;
   readonly errors: number;
   readonly errorSamples: readonly string[];
   /** How the end was noticed. */
@@ -79,7 +119,9 @@ export type ToLoad =
   | { readonly kind: "open"; readonly target: Target }
   | { readonly kind: "run"; readonly request: LoadRequest }
   /** Goes on after "measuring" of an exact run. */
-  | { readonly kind: "go" };
+  | { readonly kind: "go" }
+  /** Closes what was opened, and ends. */
+  | { readonly kind: "close" };
 
 export type FromLoad =
   | { readonly kind: "opened" }

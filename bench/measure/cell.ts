@@ -43,6 +43,9 @@ export interface Run {
   readonly finished: readonly FinishedOrder[];
 }
 
+/** What the load process is: a client of the API, the floor, or an engine together with its client. */
+export type LoadKind = "api" | "floor" | "engine";
+
 /**
  * Runs one cell's load and reads all counters at the edges of its measured time.
  * @param patienceMs how long to wait, at most, for other programs to leave the machine alone
@@ -52,7 +55,7 @@ export async function runCell(
   load: LoadDriver,
   meter: Meter,
   request: LoadRequest,
-  kind: "api" | "floor",
+  kind: LoadKind,
   patienceMs = 0,
   onMeasuring: () => void = () => undefined,
 ): Promise<Run> {
@@ -75,7 +78,7 @@ export async function runCell(
 }
 
 function measuredOf(
-  kind: "api" | "floor",
+  kind: LoadKind,
   result: Omit<LoadResult, "finished">,
   before: Counters,
   after: Counters,
@@ -93,9 +96,10 @@ function measuredOf(
     postgresCpuMs: per(({ cpu }) => cpu.postgres),
     brokersCpuMs: per(({ cpu }) => cpu.brokers),
   };
+  const own = ({ cpu }: Counters) => cpu.load + (kind === "engine" ? cpu.services : 0);
   const perOrder =
-    kind === "floor"
-      ? { ...common, nodeCpuMs: per(({ cpu }) => cpu.load) }
+    kind !== "api"
+      ? { ...common, nodeCpuMs: per(own) }
       : {
           ...common,
           statements: per(({ statements }) => statements),
@@ -120,6 +124,8 @@ function phaseTimes(phase: Phase, before: Counters, after: Counters): PhaseTimes
   return { p50: at(0.5), p95: at(0.95) };
 }
 
-export function nameOf({ flow, variant, concurrency }: Cell): string {
-  return `${flow === "create" ? "" : `${flow} `}${variant} c=${concurrency}`;
+export function nameOf({ flow, variant, concurrency, perSecond, inBursts }: Cell): string {
+  const load =
+    perSecond !== undefined ? `${perSecond}/s` : inBursts ? `${concurrency} at once` : `c=${concurrency}`;
+  return `${flow === "create" ? "" : `${flow} `}${variant} ${load}`;
 }

@@ -82,7 +82,7 @@ const SETTLE_MS = 10_000;
 
 /** Looks with SQL whether the orders that were reported as confirmed are what they should be. */
 export async function checkSystem(
-  { demo: { databases } }: System,
+  { demo: { databases } }: { readonly demo: Pick<System["demo"], "databases"> },
   finished: readonly FinishedOrder[],
 ): Promise<Violations> {
   const values = columnsOf(finished);

@@ -10,8 +10,15 @@ export interface Cost extends Written {
   readonly statements: number;
   /** Rows that they return or change. */
   readonly rows: number;
-  /** Kilobytes that Node allocates; not for a lone order, among whose few the pollers' show. */
+  /** Kilobytes that Node allocates; not for a lone order, or on a machine so slow that the pollers' show among them. */
   readonly allocatedKb?: number;
+  /** Of its statements and of the log that they write, how many belong to each database. */
+  readonly byDatabase: Readonly<Record<string, Share>>;
+}
+
+export interface Share {
+  readonly statements: number;
+  readonly walBytes: number;
 }
 
 export const COUNTS = [
@@ -32,17 +39,18 @@ export type Count = (typeof COUNTS)[number];
 type Tolerances = Partial<Record<Count, number>>;
 const LONE: Tolerances = { statements: 0.012, commits: 0.04, inserts: 0.01, indexEntries: 0.02 };
 const TOGETHER: Tolerances = {
-  // Batches are as large as the machine is slow: this finds what is no longer sent once for all of them.
-  statements: 0.6,
-  commits: 0.6,
+  // How large batches get depends on how requests trickle in: this finds what is no longer sent once for many of them.
+  statements: 4,
+  commits: 4,
   inserts: 0.01,
-  updates: 0.05,
+  updates: 0.08,
   indexEntries: 0.03,
   walBytes: 0.02,
   allocatedKb: 0.08,
 };
-/** A budget so far above the cost guards nothing. */
+/** A budget so far above the cost guards nothing; told of what idling pollers have no part in. */
 const SLACK_MAX = 0.1;
+const EXACT: readonly Count[] = ["inserts", "indexEntries", "walBytes"];
 
 /** What is dearer than its budget, or so much cheaper that the budget should follow; in words. */
 export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): string[] {
@@ -52,11 +60,13 @@ export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): str
     if (allowed === undefined) return [`${name}: has no budget`];
     return Object.entries(cost.together === 1 ? LONE : TOGETHER).flatMap(([key, tolerance]) => {
       const count = key as Count;
-      const [is, may] = [cost[count] ?? 0, allowed[count] ?? 0];
+      const [is, may] = [cost[count], allowed[count]];
+      if (is === undefined || may === undefined) return [];
       const figures = `${round(is)} ${count} an order, the budget is ${round(may)}`;
       if (is > may * (1 + tolerance)) return [`${name}: ${figures}`];
-      const isExact = tolerance < SLACK_MAX;
-      return isExact && is < may * (1 - SLACK_MAX) ? [`${name}: only ${figures}: lower it (--accept)`] : [];
+      return EXACT.includes(count) && is < may * (1 - SLACK_MAX)
+        ? [`${name}: only ${figures}: lower it (--accept)`]
+        : [];
     });
   });
 }

@@ -30,12 +30,20 @@ const SERVER = `
   select (select sum(xact_commit) from pg_stat_database)::float8 as commits,
          pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as wal`;
 
-export async function openMeter(system: System): Promise<Meter> {
+export interface Metered extends Pick<System, "urlOf" | "servicePids" | "postgresPid" | "brokerPids"> {
+  /** Where services tell their metrics; none for those that are not ours. */
+  readonly metricsUrls: readonly string[];
+}
+
+export function openMeter(system: System): Promise<Meter> {
+  return openMeterOn({ ...system, metricsUrls: internalUrls(system, system.servicePids) });
+}
+
+export async function openMeterOn(system: Metered): Promise<Meter> {
   const client = new pg.Client({ connectionString: system.urlOf("postgres") });
   client.on("error", () => undefined);
   await client.connect();
-  const servicePids = Object.values(system.demo.pids);
-  const metricsUrls = internalUrls(system, servicePids);
+  const { servicePids, metricsUrls } = system;
   return {
     async read(load) {
       const atMs = performance.now();

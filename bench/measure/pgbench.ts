@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findOnPath, lastLine, run } from "../../scripts/parts/process.ts";
-import { FLOOR_CONNECTIONS_MAX, FLOOR_STATEMENTS } from "../load/floor-flow.ts";
+import { BUSINESS_CONNECTIONS_MAX, ORDER_STATEMENTS } from "../load/order-rows.ts";
 import type { Cell } from "../load/protocol.ts";
 
 /** pgbench is not among the programs that npm brings along. */
@@ -17,7 +17,7 @@ export async function runPgbench(
 ): Promise<number> {
   const script = join(folder, `pgbench-${cell.variant}.sql`);
   writeFileSync(script, scriptOf(cell.variant === "hot"));
-  const clients = String(Math.min(cell.concurrency, FLOOR_CONNECTIONS_MAX));
+  const clients = String(Math.min(cell.concurrency, BUSINESS_CONNECTIONS_MAX));
   const threads = cell.concurrency > 1 ? "2" : "1";
   const go = async (duration: number) => {
     const args = ["-n", "-M", "prepared", "-c", clients, "-j", threads, "-T", String(Math.ceil(duration))];
@@ -40,15 +40,15 @@ function scriptOf(hot: boolean): string {
   const [first, second, customer] = [idOf("a", "p1"), idOf("a", "p2"), idOf("c", "customer")];
   const lines = [order, first, ":q1", second, ":q2"];
   const statements = [
-    bound(FLOOR_STATEMENTS.order, [order, customer, "300"]),
-    bound(FLOOR_STATEMENTS.items, lines),
-    bound(FLOOR_STATEMENTS.drafted, [order]),
-    bound(FLOOR_STATEMENTS.customer, [customer]),
-    bound(FLOOR_STATEMENTS.reservations, lines),
-    bound(FLOOR_STATEMENTS.stock, [first, ":q1"]),
-    bound(FLOOR_STATEMENTS.stock, [second, ":q2"]),
-    bound(FLOOR_STATEMENTS.confirm, [order]),
-    bound(FLOOR_STATEMENTS.confirmed, [order]),
+    bound(ORDER_STATEMENTS.order, [order, customer, "300"]),
+    bound(ORDER_STATEMENTS.items, lines),
+    bound(ORDER_STATEMENTS.drafted, [order]),
+    bound(ORDER_STATEMENTS.customer, [customer]),
+    bound(ORDER_STATEMENTS.reservations, lines),
+    bound(ORDER_STATEMENTS.stock, [first, ":q1"]),
+    bound(ORDER_STATEMENTS.stock, [second, ":q2"]),
+    bound(ORDER_STATEMENTS.confirm, [order]),
+    bound(ORDER_STATEMENTS.confirmed, [order]),
   ];
   return [
     "\\set a random(1, 9000000000000000000)",

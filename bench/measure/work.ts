@@ -15,6 +15,8 @@ interface Calls {
   readonly query: string;
   readonly calls: number;
   readonly rows: number;
+  /** Bytes of log, images of whole pages among them. */
+  readonly wal: number;
 }
 
 /** What the write-ahead log tells of a stretch of itself, but for images of whole pages: these depend on checkpoints. */
@@ -51,7 +53,8 @@ const SETTINGS = [
   "checkpoint_timeout = '1h'",
 ];
 const STATEMENTS = `
-  select substring(d.datname from 5) as database, s.query, sum(s.calls)::float8 as calls, sum(s.rows)::float8 as rows
+  select substring(d.datname from 5) as database, s.query, sum(s.calls)::float8 as calls, sum(s.rows)::float8 as rows,
+         sum(s.wal_bytes)::float8 as wal
   from pg_stat_statements s join pg_database d on d.oid = s.dbid
   where d.datname like 'oms\\_%' and s.query not like '%bench\\_%'
   group by 1, 2`;
@@ -103,9 +106,15 @@ export async function openWorkMeter(system: System): Promise<WorkMeter> {
 
 /** What was called in between. */
 export function callsBetween(from: Mark, to: Mark): Calls[] {
-  return [...to.statements].flatMap(([name, { database, query, calls, rows }]) => {
-    const before = from.statements.get(name) ?? { calls: 0, rows: 0 };
-    const between = { database, query, calls: calls - before.calls, rows: rows - before.rows };
+  return [...to.statements].flatMap(([name, { database, query, calls, rows, wal }]) => {
+    const before = from.statements.get(name) ?? { calls: 0, rows: 0, wal: 0 };
+    const between = {
+      database,
+      query,
+      calls: calls - before.calls,
+      rows: rows - before.rows,
+      wal: wal - before.wal,
+    };
     return between.calls > 0 ? between : [];
   });
 }

@@ -1,5 +1,6 @@
 import { type Measured, nameOf } from "../measure/cell.ts";
 import type { CellRun } from "../studies/cells.ts";
+import { median } from "./median.ts";
 import { number, percent, table } from "./table.ts";
 
 /** One line as soon as a cell is done. */
@@ -70,8 +71,10 @@ export function cellsReport(runs: readonly CellRun[]): string {
     const name = nameOf(run.cell);
     cells.set(name, [...(cells.get(name) ?? []), run]);
   }
-  const rows = (columns: readonly (readonly [string, Read])[]) =>
-    [...cells].map(([name, same]) => [name, ...columns.map(([, read]) => medianOf(same, read))]);
+  const rows = (columns: readonly (readonly [string, Read])[], shown = (_: CellRun) => true) =>
+    [...cells]
+      .filter(([, same]) => same.some(shown))
+      .map(([name, same]) => [name, ...columns.map(([, read]) => medianOf(same, read))]);
   const titles = (first: string, columns: readonly (readonly [string, Read])[]) => [
     first,
     ...columns.map(([title]) => title),
@@ -83,7 +86,7 @@ export function cellsReport(runs: readonly CellRun[]): string {
       ? [
           "",
           "Payments, as oms_tcc_phase_duration_seconds has them: try until the decision, confirm until the end",
-          table(titles("cell", PAYMENTS), rows(PAYMENTS)),
+          table(titles("cell", PAYMENTS), rows(PAYMENTS, hasPayments)),
         ]
       : []),
     "",
@@ -103,12 +106,6 @@ function medianOf(runs: readonly CellRun[], read: Read): string {
 
 function valuesOf(runs: readonly CellRun[], read: Read): number[] {
   return runs.flatMap((run) => read(run) ?? []).sort((one, other) => one - other);
-}
-
-function median(sorted: readonly number[]): number | undefined {
-  const middle = sorted.length / 2;
-  const [low, high] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
-  return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }
 
 /** Only where there is more than one run of a cell. */

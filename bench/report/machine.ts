@@ -18,7 +18,7 @@ export interface Machine {
   readonly load: readonly number[];
 }
 
-export async function describeMachine(system: System): Promise<Machine> {
+export async function describeMachine(system: Pick<System, "urlOf">): Promise<Machine> {
   const rows = await inDatabase(system.urlOf("postgres"), async (client) => {
     const text = `select name, setting || coalesce(unit, '') as value from pg_settings
       where name in ('server_version', 'fsync', 'synchronous_commit', 'full_page_writes') order by name`;

@@ -35,7 +35,6 @@ export async function studyCells({ options, start, progress }: StudyContext): Pr
   const bench = await openBench(await start(), options);
   const runs: CellRun[] = [];
   try {
-    const isAudited = options.cells.some(({ flow }) => flow !== "create");
     for (let round = 1; round <= options.runs; round += 1) {
       for (const cell of options.cells) {
         const run = await runBoth(bench, cell);
@@ -43,7 +42,7 @@ export async function studyCells({ options, start, progress }: StudyContext): Pr
         progress(progressLine(run));
       }
     }
-    const complaints = [...runs.flatMap(complaintsOf), ...(isAudited ? await audit(bench.system) : [])];
+    const complaints = [...runs.flatMap(complaintsOf), ...(await audit(bench.system))];
     return { report: cellsReport(runs), complaints, data: runs };
   } finally {
     bench.api.stop();
@@ -71,7 +70,8 @@ async function runBoth(bench: Bench, cell: Cell): Promise<CellRun> {
   const run = await runCell(api, meter, request, "api", patienceMs);
   if (cell.flow !== "create") return { cell, ours: { measured: run.measured, violations: [] } };
   const ours = { measured: run.measured, violations: await checkSystem(system, run.finished) };
-  if (floor === undefined) return { cell, ours };
+  const isClosed = cell.perSecond === undefined && !cell.inBursts;
+  if (floor === undefined || !isClosed) return { cell, ours };
   const { measured, finished } = await runCell(floor.load, meter, request, "floor", patienceMs);
   const side = { measured, violations: await checkFloor(floor.url, finished) };
   if (!options.pgbench || pgbench === undefined) return { cell, ours, floor: side };

@@ -24,6 +24,8 @@ const LOADS = [
   { together: 64, orders: 384 },
 ] as const;
 const IDLE_MS = 1_500;
+/** Slower than this the machine leaves the pollers so much time that they count among what orders allocate. */
+const PER_SECOND_MIN = 40;
 /** Of a statement's calls an order: below it is what happens now and then. */
 const CALLS_MIN = 0.5;
 
@@ -120,9 +122,9 @@ async function costOf(
   if (from === undefined) throw new Error("the load process told no beginning");
   const elapsedMs = to.atMs - from.atMs;
   const calls = callsBetween(from, to).filter(isOrders);
-  const each = calls.map(({ database, query, calls: count, rows }) => {
+  const each = calls.map(({ database, query, calls: count, rows, wal }) => {
     const own = (count - (idle.calls.get(database + query) ?? 0) * elapsedMs) / until.orders;
-    return { own, rows: (rows * own) / count };
+    return { database, own, rows: (rows * own) / count, wal: (wal * own) / count };
   });
   const counted = isLone ? each.filter(({ own }) => own >= CALLS_MIN) : each;
   const written = await meter.written(from, to);
@@ -131,12 +133,28 @@ async function costOf(
     together: cell.concurrency,
     statements: counted.reduce((sum, { own }) => sum + own, 0),
     rows: counted.reduce((sum, one) => sum + one.rows, 0),
+    byDatabase: sharesOf(counted),
     ...mapped(written, (count, key) => (count - idle.written[key] * elapsedMs) / until.orders),
-    ...(allocated !== undefined && { allocatedKb: allocated / until.orders / 1_024 }),
+    ...(allocated !== undefined &&
+      (1_000 * until.orders) / elapsedMs > PER_SECOND_MIN && {
+        allocatedKb: allocated / until.orders / 1_024,
+      }),
   };
   const failed =
     result.errors > 0 ? [`${costName(cost)}: ${result.errors} errors, ${result.errorSamples}`] : [];
   return { cost: rounded(cost), failed };
+}
+
+function sharesOf(
+  counted: readonly { readonly database: string; readonly own: number; readonly wal: number }[],
+): Cost["byDatabase"] {
+  const databases = [...new Set(counted.map(({ database }) => database))].sort();
+  const entries = databases.map((name) => {
+    const same = counted.filter(({ database }) => database === name);
+    const statements = round(same.reduce((sum, { own }) => sum + own, 0));
+    return [name, { statements, walBytes: round(same.reduce((sum, { wal }) => sum + wal, 0)) }];
+  });
+  return Object.fromEntries(entries);
 }
 
 /** The bus looks for news as often as there is time for it. */
@@ -159,5 +177,18 @@ function rounded(cost: Cost): Cost {
 
 function report(costs: readonly Cost[]): string {
   const rows = costs.map((cost) => [costName(cost), ...COUNTS.map((count) => number(cost[count]))]);
-  return ["What one order costs", table(["", ...COUNTS], rows)].join("\n");
+  return ["What one order costs", table(["", ...COUNTS], rows), "", ...databasesReport(costs)].join("\n");
+}
+
+function databasesReport(costs: readonly Cost[]): string[] {
+  const databases = [...new Set(costs.flatMap(({ byDatabase }) => Object.keys(byDatabase)))];
+  const columns = ["", ...databases.flatMap((name) => [`${name}: statements`, "WAL bytes"])];
+  const rows = costs.map((cost) => [
+    costName(cost),
+    ...databases.flatMap((name) => {
+      const share = cost.byDatabase[name];
+      return [number(share?.statements), number(share?.walBytes)];
+    }),
+  ]);
+  return ["Of which, by database", table(columns, rows)];
 }

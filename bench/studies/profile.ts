@@ -18,11 +18,11 @@ export async function studyProfile({
 }: StudyContext): Promise<StudyResult> {
   const system = await start({ inspect: true });
   const { inspectorUrl } = system;
-  if (inspectorUrl === undefined || Object.keys(system.demo.pids).length > 1)
+  if (inspectorUrl === undefined || system.servicePids.length > 1)
     throw new Error("--profile looks at one process: it goes with npm start, not with --stack");
   const load = await startLoad(await prepareApi(system));
   const inspector = await openInspector(inspectorUrl);
-  const services = Object.values(system.demo.pids);
+  const services = system.servicePids;
   const parts: string[] = [];
   const complaints: string[] = [];
   try {

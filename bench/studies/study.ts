@@ -7,6 +7,8 @@ export interface StudyContext {
   /** Starts the system on the study's data; it is stopped at the end, or by `restart`. */
   start(how?: { readonly inspect?: boolean }): Promise<System>;
   stop(): Promise<void>;
+  /** Notes what machine and server the figures are of, where the study starts a server of its own. */
+  describe(server: Pick<System, "urlOf">): Promise<void>;
   progress(line: string): void;
 }
 

@@ -37,6 +37,8 @@ export type BatchHandler = (messages: readonly ReceivedMessage[], controls: Batc
 export interface SubscribeOptions {
   readonly group: string;
   readonly topics: readonly string[];
+  /** What the handler acts on, by the header `event-type`. Messages of other types may be left out; those of none come. */
+  readonly types?: readonly string[];
   /** At most this many messages reach the handler at once. */
   readonly batchSizeMax: number;
   readonly handler: BatchHandler;

@@ -3,7 +3,7 @@ import type { SubscribeOptions } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
 import { receivedMessage } from "./kafka-message.ts";
 
-export interface IntakeSetup extends Required<SubscribeOptions> {
+export interface IntakeSetup extends Required<Omit<SubscribeOptions, "types">> {
   readonly heartbeatMs: number;
   readonly logger: BusLogger;
 }

@@ -3,7 +3,7 @@ import type { KafkaConnection } from "./kafka-client.ts";
 import { KafkaIntake } from "./kafka-intake.ts";
 import { KafkaMember } from "./kafka-member.ts";
 
-export interface KafkaSubscriptionSetup extends Required<SubscribeOptions> {
+export interface KafkaSubscriptionSetup extends Required<Omit<SubscribeOptions, "types">> {
   readonly connection: KafkaConnection;
   readonly sessionTimeoutMs: number;
 }

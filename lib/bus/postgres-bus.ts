@@ -83,7 +83,7 @@ export function createPostgresBus(options: PostgresBusOptions): Bus {
     }));
     if (entries.length === 0) return;
     await append(entries);
-    wake(place, new Set(messages.map((message) => message.topic)));
+    wake(place, messages);
   };
 
   const subscribe = async (request: SubscribeOptions) => {

@@ -21,13 +21,14 @@ export interface Position {
   readonly position: number;
 }
 
+/** Key, value and headers are null where the group passes the message by. */
 export interface LogRow {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
-  readonly key: string;
-  readonly value: string;
-  readonly headers: string;
+  readonly key: string | null;
+  readonly value: string | null;
+  readonly headers: string | null;
   readonly timestampMs: number;
 }
 
@@ -125,14 +126,20 @@ export async function leaveGroup(database: Database, group: string, member: stri
   await database.query(leave, [group, member]);
 }
 
-/** From each position onwards, at most `limit` messages in all; one index range per partition. */
+/**
+ * From each position onwards, at most `limit` messages in all; one index range per partition. What the group does not act
+ * on is a row with nothing but its place: its text is not sent, read and thrown away. JSON text has its inner quotes
+ * escaped, so a pattern with plain ones finds the header and nothing else.
+ */
 const fetch = statement(
   "bus_fetch",
-  `select l.topic, l.partition, l."offset", l.key, l.value, l.headers,
-          date_part('epoch', l.at) * 1000 as "timestampMs"
+  `select l.topic, l.partition, l."offset", date_part('epoch', l.at) * 1000 as "timestampMs",
+          case when l.wanted then l.key end as key, case when l.wanted then l.value end as value,
+          case when l.wanted then l.headers end as headers
    from unnest($1::text[], $2::int[], $3::bigint[]) w(topic, partition, position)
    cross join lateral (
-     select * from bus_log b
+     select b.*, $5::text[] is null or headers like any($5) or headers not like '%"event-type":"%' as wanted
+     from bus_log b
      where b.topic = w.topic and b.partition = w.partition and b."offset" >= w.position
      order by b."offset" limit $4
    ) l
@@ -143,8 +150,11 @@ export function fetchEntries(
   database: Database,
   from: readonly Position[],
   limit: number,
+  types?: readonly string[],
 ): Promise<LogRow[]> {
-  return database.query<LogRow>(fetch, [...columnsOf(from), from.map((one) => one.position), limit]);
+  const positions = from.map((one) => one.position);
+  const patterns = types?.map((type) => `%"event-type":"${type.replace(/[\\%_]/g, "\\$&")}"%`);
+  return database.query<LogRow>(fetch, [...columnsOf(from), positions, limit, patterns ?? null]);
 }
 
 /** Fenced by ownership: whoever lost a partition cannot move its position any more, in either direction. */

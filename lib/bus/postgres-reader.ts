@@ -6,15 +6,20 @@ import type { Membership, OwnedPartition } from "./postgres-membership.ts";
 
 export interface Batch {
   readonly messages: readonly ReceivedMessage[];
-  /** The offset after the last message of each partition. */
+  /** The offset after the last message of each partition, handed over or passed by. */
   readonly ends: ReadonlyMap<OwnedPartition, number>;
+  /** There may be more to read at once. */
+  readonly isFull: boolean;
 }
 
-const EMPTY: Batch = { messages: [], ends: new Map() };
+const EMPTY: Batch = { messages: [], ends: new Map(), isFull: false };
+/** How long the position may stand still while all messages are passed by: to pass them by once more is harmless. */
+const PASSED_COMMIT_MS = 250;
 
 export interface ReaderOptions {
   readonly database: Database;
   readonly group: string;
+  readonly types?: readonly string[];
   readonly membership: Membership;
   readonly batchSizeMax: number;
   readonly retryDelayMs: number;
@@ -34,6 +39,9 @@ export class PartitionReader {
   /** What was fetched under an earlier generation is not used. */
   #generation = 0;
   #rotation = 0;
+  #committedAtMs = Number.NEGATIVE_INFINITY;
+  /** Nothing but passed by since the last commit. */
+  #onlyPassed = true;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -62,6 +70,7 @@ export class PartitionReader {
 
   /** The batch's effects are durable: what is fetched from here on comes after it. */
   succeeded(batch: Batch): void {
+    if (batch.messages.length > 0) this.#onlyPassed = false;
     for (const [partition, end] of batch.ends) {
       partition.failures = 0;
       partition.handled = end;
@@ -89,13 +98,21 @@ export class PartitionReader {
     return Math.min(...waiting.map((one) => Math.max(0, one.retryAtMs - performance.now())));
   }
 
+  /** `commit`, unless that would store nothing but messages passed by a moment ago. */
+  async commitDue(): Promise<void> {
+    if (this.#onlyPassed && performance.now() - this.#committedAtMs < PASSED_COMMIT_MS) return;
+    await this.commit();
+  }
+
   /** Stores how far this member is, also what an earlier attempt could not store. */
   async commit(): Promise<void> {
     const { database, group, membership } = this.#options;
     const open = [...membership.owned.values()].filter((one) => one.handled > one.committed);
     if (open.length === 0) return;
+    this.#committedAtMs = performance.now();
     const positions = open.map(({ topic, partition, handled }) => ({ topic, partition, position: handled }));
     const stored = await commitPositions(database, group, membership.member, positions);
+    this.#onlyPassed = true;
     const names = new Set(stored.map((one) => `${one.topic}/${one.partition}`));
     open.forEach((partition, index) => {
       if (names.has(`${partition.topic}/${partition.partition}`)) {
@@ -107,16 +124,17 @@ export class PartitionReader {
   }
 
   async #fetch(): Promise<Batch> {
-    const { database, batchSizeMax, onFetch } = this.#options;
+    const { database, batchSizeMax, types, onFetch } = this.#options;
     onFetch();
     const partitions = this.#readable();
     if (partitions.length === 0) return EMPTY;
     const generation = this.#generation;
-    const rows = await fetchEntries(database, partitions, batchSizeMax);
+    const rows = await fetchEntries(database, partitions, batchSizeMax, types);
     if (generation !== this.#generation) return EMPTY;
     // A full batch may have come from the first partitions alone: the next one begins further on.
-    if (rows.length === batchSizeMax) this.#rotation += 1;
-    return gather(rows, partitions);
+    const isFull = rows.length === batchSizeMax;
+    if (isFull) this.#rotation += 1;
+    return { ...gather(rows, partitions), isFull };
   }
 
   #readable(): OwnedPartition[] {
@@ -131,10 +149,11 @@ export class PartitionReader {
   }
 }
 
-function gather(rows: readonly LogRow[], partitions: readonly OwnedPartition[]): Batch {
+function gather(rows: readonly LogRow[], partitions: readonly OwnedPartition[]) {
   const ends = new Map<OwnedPartition, number>();
   let current: OwnedPartition | undefined;
-  const messages = rows.map((row) => {
+  const messages: ReceivedMessage[] = [];
+  for (const row of rows) {
     if (current?.partition !== row.partition || current.topic !== row.topic) {
       current = partitions.find((one) => one.partition === row.partition && one.topic === row.topic);
     }
@@ -143,19 +162,17 @@ function gather(rows: readonly LogRow[], partitions: readonly OwnedPartition[]):
     }
     current.position = row.offset + 1;
     ends.set(current, current.position);
-    return received(row);
-  });
+    const { key, value, headers } = row;
+    if (key === null || value === null || headers === null) continue;
+    messages.push({
+      topic: row.topic,
+      partition: row.partition,
+      offset: String(row.offset),
+      key,
+      value,
+      headers: JSON.parse(headers) as Record<string, string>,
+      timestampMs: Math.trunc(row.timestampMs),
+    });
+  }
   return { messages, ends };
-}
-
-function received(row: LogRow): ReceivedMessage {
-  return {
-    topic: row.topic,
-    partition: row.partition,
-    offset: String(row.offset),
-    key: row.key,
-    value: row.value,
-    headers: JSON.parse(row.headers) as Record<string, string>,
-    timestampMs: Math.trunc(row.timestampMs),
-  };
 }

@@ -5,7 +5,9 @@ import { Membership } from "./postgres-membership.ts";
 import { type Batch, PartitionReader } from "./postgres-reader.ts";
 import { onWake } from "./wake-ups.ts";
 
-export interface SubscriptionSetup extends Required<SubscribeOptions> {
+export interface SubscriptionSetup
+  extends Required<Omit<SubscribeOptions, "types">>,
+    Pick<SubscribeOptions, "types"> {
   readonly database: Database;
   /** Where publishers of this process leave their wake-ups. */
   readonly place: string;
@@ -45,7 +47,7 @@ export class PostgresSubscription implements Subscription {
         this.#answered = this.#wakes;
       },
     });
-    this.#unlisten = onWake(setup.place, setup.topics, () => this.#wake());
+    this.#unlisten = onWake(setup.place, setup, () => this.#wake());
     this.#membership.start();
     this.#looping = this.#loop();
   }
@@ -102,9 +104,11 @@ export class PostgresSubscription implements Subscription {
   }
 
   async #pass(): Promise<void> {
-    // What the last commit could not store: before anything changes hands.
-    await this.#reader.commit();
+    // What the last commit could not store.
+    await this.#reader.commitDue();
     if (this.#membership.needsSettling()) {
+      // Before anything changes hands.
+      await this.#reader.commit();
       this.#reader.discard();
       await this.#membership.settle();
     }
@@ -119,14 +123,19 @@ export class PostgresSubscription implements Subscription {
       this.#pollMs = this.#setup.pollMinMs;
       return await this.#handle(batch);
     }
+    if (batch.ends.size > 0) {
+      this.#reader.succeeded(batch);
+      this.#pollMs = this.#setup.pollMinMs;
+      if (batch.isFull) return;
+    }
     await this.#sleep(Math.min(this.#pollMs, this.#reader.retryInMs()));
     this.#pollMs = Math.min(this.#setup.pollMaxMs, this.#pollMs * 1.5);
   }
 
   async #handle(batch: Batch): Promise<void> {
-    const { handler, batchSizeMax } = this.#setup;
+    const { handler } = this.#setup;
     // Reading ahead pays while there is a backlog; otherwise it would only make the next batch smaller.
-    if (batch.messages.length >= batchSizeMax) this.#reader.readAhead();
+    if (batch.isFull) this.#reader.readAhead();
     try {
       await handler(batch.messages, {
         heartbeat: async () => this.#membership.wake(),

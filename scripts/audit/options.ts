@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { UsageError } from "../exit.ts";
+import { UsageError } from "../usage-error.ts";
 
 export interface AuditOptions {
   /** How long after its deadline something may still be there: jobs and relays have intervals. */

@@ -24,7 +24,7 @@ export const eventFlow: Dashboard = {
       unit: "short",
       stat: true,
       queries: {
-        letters: 'sum(increase(oms_events_processed_total{result="dead_letter"}[1d])) or vector(0)',
+        letters: 'sum(increase(oms_events_processed_total{result="dead_letter"}[1d]))',
       },
     },
     {
@@ -37,14 +37,14 @@ export const eventFlow: Dashboard = {
       title: "Published",
       about: "Events that reached the bus, a second.",
       unit: "ops",
-      queries: { "{{service}}": perSecond("oms_outbox_published_total", "service") },
+      queries: { "{{app}}": perSecond("oms_outbox_published_total", "app") },
     },
     {
       title: "Refused by the bus",
       about: "Each blocks its aggregate until an operator decides.",
       unit: "short",
       queries: {
-        refused: "sum(increase(oms_outbox_failed_total[$__rate_interval])) or vector(0)",
+        "{{app}}": "sum by (app) (increase(oms_outbox_failed_total[$__rate_interval]))",
       },
     },
     {
@@ -55,11 +55,9 @@ export const eventFlow: Dashboard = {
     },
     {
       title: "Consumer lag",
-      about: "Messages of a topic that a service's consumer group has not committed.",
+      about: "Messages of a topic that a consumer group has not committed.",
       unit: "short",
-      queries: {
-        "{{app}} {{topic}}": "sum by (app, topic) (max by (app, topic, partition) (oms_consumer_lag))",
-      },
+      queries: { "{{group}} {{topic}}": "max by (group, topic) (holdfast_consumer_group_lag)" },
     },
     {
       title: "Received",
@@ -72,6 +70,26 @@ export const eventFlow: Dashboard = {
       about: "processed: it had its effect. duplicate: it had had it. dead_letter: it was given up.",
       unit: "ops",
       queries: { "{{app}} {{result}}": perSecond("oms_events_processed_total", "app, result") },
+    },
+    {
+      title: "Notifications",
+      about:
+        "Attempts to tell NOTIFICATION_URL of an order, a second: those that got through, and those that did not.",
+      unit: "ops",
+      queries: {
+        delivered:
+          'sum(rate(holdfast_notifications_total{result="delivered"}[$__rate_interval])) or vector(0)',
+        missed: 'sum(rate(holdfast_notifications_total{result!="delivered"}[$__rate_interval])) or vector(0)',
+      },
+    },
+    {
+      title: "Notifications that wait",
+      about: "disabled is 1 when nothing is sent until an operator says so.",
+      unit: "short",
+      queries: {
+        waiting: "max(holdfast_notifications_pending) or vector(0)",
+        disabled: "max(holdfast_notifications_disabled) or vector(0)",
+      },
     },
     {
       title: "One batch of a consumer",

@@ -25,7 +25,7 @@ export const saga: Dashboard = {
       stat: true,
       queries: {
         compensated:
-          '(sum(rate(oms_saga_completed_total{result="compensated"}[$__rate_interval])) or vector(0)) / sum(rate(oms_saga_completed_total[$__rate_interval]))',
+          'sum(rate(oms_saga_completed_total{result="compensated"}[$__rate_interval])) / sum(rate(oms_saga_completed_total[$__rate_interval]))',
       },
     },
     {

@@ -84,20 +84,27 @@ export const serviceHealth: Dashboard = {
       unit: "short",
       queries: {
         statements:
-          "sum(rate(holdfast_database_statements_total[$__rate_interval])) / sum(rate(oms_orders_created_total[$__rate_interval]))",
+          "sum(rate(holdfast_database_statements_total[$__rate_interval])) / (sum(rate(oms_orders_created_total[$__rate_interval])) > 0)",
       },
+    },
+    {
+      title: "Open circuits",
+      about:
+        "1 while an outside party (payment provider, notifications) is asked nothing, for it does not answer.",
+      unit: "short",
+      queries: { "{{name}}": "max by (name) (holdfast_circuit_open)" },
     },
     {
       title: "Shed",
       about: "Requests refused with 503 because of overload.",
       unit: "ops",
-      queries: { shed: "sum(rate(holdfast_http_shed_total[$__rate_interval])) or vector(0)" },
+      queries: { shed: "sum(rate(holdfast_http_shed_total[$__rate_interval]))" },
     },
     {
       title: "Packets refused",
       about: "From NATS, and not sealed by a node of ours: somebody else speaks there.",
       unit: "ops",
-      queries: { packets: "sum(rate(holdfast_packets_refused_total[$__rate_interval])) or vector(0)" },
+      queries: { packets: "sum(rate(holdfast_packets_refused_total[$__rate_interval]))" },
     },
     {
       title: "Rows past their time",

@@ -20,17 +20,17 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `;
 
-/** The java to run Kafka with: JAVA_HOME's, else the one on PATH. @throws PartUnavailableError when too old or missing */
-export async function findJava(): Promise<string> {
+/** The java to run Kafka, or another part, with: JAVA_HOME's, else the one on PATH. @throws PartUnavailableError when too old or missing */
+export async function findJava(part = "kafka"): Promise<string> {
   const home = process.env.JAVA_HOME;
   const java = (home ? findOnPath("java", join(home, "bin")) : undefined) ?? findOnPath("java");
   const needed = `needs Java ${javaMajorMin} or newer`;
-  if (java === undefined) throw new PartUnavailableError("kafka", `${needed} (java not found on PATH)`);
+  if (java === undefined) throw new PartUnavailableError(part, `${needed} (java not found on PATH)`);
   const { output } = await run(java, ["-version"], { timeoutMs: 30_000 });
   const major = Number(/version "(\d+)/.exec(output)?.[1]);
   if (major >= javaMajorMin) return java;
   const found = Number.isNaN(major) ? lastLine(output) : `Java ${major === 1 ? "8 or older" : major}`;
-  throw new PartUnavailableError("kafka", `${needed} (${java} is: ${found})`);
+  throw new PartUnavailableError(part, `${needed} (${java} is: ${found})`);
 }
 
 /** Kafka's jars below <stackDir>, fetched by Maven the first time. */

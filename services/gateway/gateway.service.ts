@@ -19,6 +19,7 @@ import { parseQueryString } from "./query.ts";
 import { refusalTrail } from "./refusal-trail.mixin.ts";
 import { MethodNotAllowedError, RouteNotFoundError } from "./refusals.ts";
 import { replyTo } from "./reply.ts";
+import { type TraceRequest, traceRequests } from "./request-trace.ts";
 import { streaming } from "./streaming.mixin.ts";
 import { begun, type WebRequest, webSettings } from "./web.ts";
 
@@ -31,6 +32,7 @@ interface Alias {
 interface State {
   server: Server;
   metrics: Metrics;
+  traced: TraceRequest;
   /** Of moleculer-web. */
   readonly httpHandler: (request: object, response: ServerResponse) => Promise<void>;
   readonly aliases: readonly Alias[];
@@ -95,7 +97,8 @@ export const gatewayService = (settings: Config) =>
         this.transport.set(request, response);
         const refusal = this.admission.address(request);
         if (refusal) this.errorHandler(begun(request, response), response, refusal);
-        else if (!this.transport.answersPreflight(request, response)) this.route(request, response);
+        else if (!this.transport.answersPreflight(request, response))
+          this.traced(request, response, () => this.route(request, response));
       },
 
       route(request: IncomingMessage, response: ServerResponse): void {
@@ -114,6 +117,7 @@ export const gatewayService = (settings: Config) =>
     actions: { listAliases: false, addRoute: false, removeRoute: false },
     created() {
       this.metrics = metricsOf(this.broker);
+      this.traced = traceRequests(settings);
       // moleculer-web describes the alias in colour for a debug line of each request, logged or not: 3 % of it all.
       for (const alias of this.aliases) alias.toString = () => alias.method;
       this.server = createApiServer(settings, (request, response) => this.receive(request, response));

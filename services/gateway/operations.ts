@@ -1,9 +1,11 @@
 import type { ActionName } from "../../lib/actions.ts";
-import { InvalidInputError } from "../../lib/errors.ts";
-import { bodyReader, text, uuid as uuidField } from "./body-schema.ts";
+import { factsOf } from "../../lib/errors.ts";
+import type { Standings } from "../../lib/operator-contracts.ts";
+import { MESSAGING_NAMES, type MessagingName } from "../../lib/settings.ts";
+import { bodyReader, text } from "./body-schema.ts";
 import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
-import { oneOf, PAGE, type QueryOf, token, yesOrNo } from "./query.ts";
+import { oneOf, PAGE, type QueryOf, yesOrNo } from "./query.ts";
 import { type ApiRequest, answerOf, type Call, idIn, ok, type Reply } from "./request.ts";
 
 /** What operators look at and do: /ops. */
@@ -20,31 +22,9 @@ export const TRANSACTION_QUERY = {
   stuck: yesOrNo,
   ...PAGE,
 };
-export const LETTER_QUERY = {
-  status: oneOf(["OPEN", "REDRIVEN"]),
-  source: token(255),
-  eventType: token(255),
-  ...PAGE,
-};
 
-const reason = { ...text(1_000), min: 3, json: { examples: ["the cause is mended"] } };
+export const reason = { ...text(1_000), min: 3, json: { examples: ["the cause is mended"] } };
 export const reasonBody = bodyReader<{ reason: string }>({ reason });
-interface Redrive {
-  readonly letterIds?: readonly string[];
-  readonly source?: string;
-  readonly eventType?: string;
-  readonly reason: string;
-}
-
-export const redriveBody = bodyReader<Redrive>(
-  {
-    letterIds: { type: "array", items: uuidField, min: 1, max: 100, unique: true, optional: true },
-    source: { ...text(255), optional: true },
-    eventType: { ...text(255), optional: true },
-    reason,
-  },
-  { eventType: "RESERVE_STOCK", reason: "the cause is mended" },
-);
 
 type Asked<Readers> = ApiRequest<undefined, QueryOf<Readers>>;
 
@@ -83,20 +63,26 @@ export const operate =
     return answerOf(await call(action, { ...params, target, actor, ...claim }));
   };
 
-/** GET /ops/dead-letters */
-export async function listDeadLetters({ query }: Asked<typeof LETTER_QUERY>, call: Call): Promise<Reply> {
-  return ok(await call("saga.deadLetters", query));
+/** GET /ops/outbox: what each service has still to tell. */
+export async function listOutboxes(_: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await askEach(async (service) => [await call(`${service}.outbox`, {})]));
 }
 
-/** POST /ops/dead-letters/redrive: those named, or the oldest open ones of a source or a type. */
-export async function redriveDeadLetters(request: ApiRequest<Redrive>, call: Call): Promise<Reply> {
-  const { body } = request;
-  const { letterIds, source, eventType } = body;
-  if ((letterIds === undefined) === (source === undefined && eventType === undefined)) {
-    const message = "Name either letterIds, or the source or eventType whose oldest letters are meant.";
-    throw new InvalidInputError([{ field: "letterIds", message }]);
-  }
-  const params = { ...body, ...(letterIds && { letterIds: letterIds.map((id) => id.toLowerCase()) }) };
-  const claim = claimIfKeyed(request, "POST /ops/dead-letters/redrive", params);
-  return answerOf(await call("saga.redrive", { ...params, actor: request.principal.subject, ...claim }));
+/** GET /ops/lag: what each service has still to hear. */
+export async function listLag(_: ApiRequest, call: Call): Promise<Reply> {
+  return ok(await askEach(async (service) => (await call(`${service}.lag`, {})).partitions));
+}
+
+/** An operator looks when something is away: what the others say is answered all the same. */
+async function askEach<Item>(
+  ask: (service: MessagingName) => Promise<readonly Item[]>,
+): Promise<Standings<Item>> {
+  const answers = await Promise.allSettled(MESSAGING_NAMES.map(ask));
+  const items = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
+  const unreachable = answers.flatMap((answer, index) => {
+    if (answer.status === "fulfilled") return [];
+    const { type: code, message } = factsOf(answer.reason);
+    return [{ service: MESSAGING_NAMES[index] ?? "", error: { code, message: message.slice(0, 500) } }];
+  });
+  return { items, unreachable };
 }

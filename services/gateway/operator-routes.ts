@@ -3,18 +3,24 @@ import * as views from "./contract/operator-views.ts";
 import type { ProblemCode } from "./contract/problems.ts";
 import { type Route, route } from "./contract/route.ts";
 import { saga } from "./contract/views.ts";
+import { DEAD_LETTER_ROUTES } from "./dead-letter-routes.ts";
 import { armFaults, faultsBody } from "./faults.ts";
+import {
+  enableBody,
+  enableNotifications,
+  getEndpoint,
+  listNotifications,
+  NOTIFICATION_QUERY,
+} from "./notifications.ts";
 import {
   getOperatedSaga,
   getOperatedTransaction,
-  LETTER_QUERY,
-  listDeadLetters,
+  listLag,
+  listOutboxes,
   listSagas,
   listTransactions,
   operate,
   reasonBody,
-  redriveBody,
-  redriveDeadLetters,
   SAGA_QUERY,
   TRANSACTION_QUERY,
 } from "./operations.ts";
@@ -114,10 +120,44 @@ const TRANSACTION_ROUTES: readonly Route[] = [
   ),
 ];
 
+const NOTIFICATION_ROUTES: readonly Route[] = [
+  route({
+    ...listing(views.notification),
+    id: "listNotifications",
+    summary: "List what was told of orders to NOTIFICATION_URL, newest first",
+    path: "/ops/notifications",
+    action: "customer.notifications",
+    query: NOTIFICATION_QUERY,
+    handle: listNotifications,
+  }),
+  route({
+    ...looking,
+    id: "getNotificationEndpoint",
+    summary: "Look at how telling goes",
+    path: "/ops/notifications/endpoint",
+    action: "customer.notificationEndpoint",
+    answer: views.notificationEndpoint,
+    handle: getEndpoint,
+  }),
+  route({
+    ...looking,
+    method: "POST",
+    id: "enableNotifications",
+    summary: "Send notifications again, after they were disabled",
+    more: "What waits is tried at once. Harmless where they are enabled.",
+    path: "/ops/notifications/enable",
+    action: "customer.enableNotifications",
+    answer: views.notificationEndpoint,
+    body: enableBody,
+    handle: enableNotifications,
+  }),
+];
+
 /** /ops: what is stuck, and how it is freed. */
 export const OPERATOR_ROUTES: readonly Route[] = [
   ...SAGA_ROUTES,
   ...TRANSACTION_ROUTES,
+  ...NOTIFICATION_ROUTES,
   route({
     ...looking,
     method: "POST",
@@ -130,6 +170,7 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     body: revocationBody,
     handle: revokeTokens,
   }),
+  ...DEAD_LETTER_ROUTES,
   route({
     ...looking,
     method: "POST",
@@ -144,24 +185,22 @@ export const OPERATOR_ROUTES: readonly Route[] = [
     handle: armFaults,
   }),
   route({
-    ...listing(views.deadLetter),
-    id: "listDeadLetters",
-    summary: "List dead letters, newest first",
-    path: "/ops/dead-letters",
-    action: "saga.deadLetters",
-    query: LETTER_QUERY,
-    handle: listDeadLetters,
+    ...looking,
+    id: "listOutboxes",
+    summary: "Look at what each service has still to tell",
+    path: "/ops/outbox",
+    action: "order.outbox",
+    answer: views.outboxes,
+    handle: listOutboxes,
   }),
   route({
-    ...doing,
-    id: "redriveDeadLetters",
-    summary: "Deliver dead letters again",
-    more: "Those named in `letterIds`, or the oldest hundred open ones of a `source` or an `eventType`. To deliver one twice is harmless.",
-    path: "/ops/dead-letters/redrive",
-    action: "saga.redrive",
-    answer: views.redriveAnswer,
-    body: redriveBody,
-    handle: redriveDeadLetters,
+    ...looking,
+    id: "listLag",
+    summary: "Look at what each consumer group has still to take",
+    path: "/ops/lag",
+    action: "order.lag",
+    answer: views.lag,
+    handle: listLag,
   }),
   route({
     ...listing(views.trailEntry),

@@ -123,6 +123,10 @@ export function createGatewayShedder(settings: Config, metrics: Metrics, delay: 
     delayMs: delay.ms,
     onShed: (purpose) => metrics.add("holdfast_http_shed_total", 1, { purpose }),
   });
+  metrics.begin(
+    "holdfast_http_shed_total",
+    Object.keys(PATIENCE).map((purpose) => ({ purpose })),
+  );
   metrics.collect(() => {
     for (const [kind, count] of Object.entries(shedder.inFlight()))
       metrics.set("holdfast_http_in_flight", count, { kind });

@@ -1,5 +1,5 @@
-import type { TrailEntry, TrailFilter } from "../../lib/contracts.ts";
 import { RuleViolationError } from "../../lib/errors.ts";
+import type { TrailEntry, TrailFilter } from "../../lib/operator-contracts.ts";
 import { PAGE_SIZE } from "../../lib/page.ts";
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { explained, oneOf, PAGE, type QueryOf, token } from "./query.ts";

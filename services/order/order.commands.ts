@@ -28,6 +28,8 @@ export interface CommandContext {
 export interface Traced<Params> {
   readonly params: Params;
   readonly correlationId: string;
+  /** The saga or transaction that asks, for the log. */
+  readonly sagaId?: string | undefined;
 }
 
 export interface Moved {
@@ -126,7 +128,8 @@ async function moveThose(
     count(metrics, command, moved.size);
     announce?.(moved.keys());
     for (const { order, item } of movedItems) {
-      log(logger, { correlationId: item.correlationId, orderId: order.orderId }).info(`order ${to}`);
+      const { correlationId, sagaId } = item;
+      log(logger, { correlationId, sagaId, orderId: order.orderId }).info(`order ${to}`);
     }
   });
   const others = await orderFacts(

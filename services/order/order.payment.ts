@@ -84,6 +84,6 @@ function underWay({ orderId }: PaymentRequest): StateConflictError {
   return new StateConflictError(message, "ORDER_STATE_CONFLICT", { orderId });
 }
 
-function traced({ correlationId, orderId, reason }: PaymentRequest): Traced<Move> {
-  return { correlationId, params: { orderId, ...(reason && { reason }) } };
+function traced({ correlationId, gid: sagaId, orderId, reason }: PaymentRequest): Traced<Move> {
+  return { correlationId, sagaId, params: { orderId, ...(reason && { reason }) } };
 }

@@ -4,7 +4,7 @@ import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import { config } from "../../lib/config.ts";
 import type { OrderBill, OrderView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
-import { type ActionContext, defineService } from "../../lib/define.ts";
+import { type ActionContext, type CallMeta, defineService } from "../../lib/define.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import { type DomainEvent, TOPICS } from "../../lib/events.ts";
 import { log } from "../../lib/logging.ts";
@@ -321,6 +321,6 @@ function payment(ctx: ActionContext<"order.cancelPay">): PaymentRequest {
   return { ...ctx.params, correlationId: ctx.meta.correlationId ?? "none" };
 }
 
-function traced<Params>(ctx: { params: Params; meta: { correlationId?: string } }): Traced<Params> {
-  return { params: ctx.params, correlationId: ctx.meta.correlationId ?? "none" };
+function traced<Params>({ params, meta }: { params: Params; meta: CallMeta }): Traced<Params> {
+  return { params, correlationId: meta.correlationId ?? "none", sagaId: meta.sagaId };
 }

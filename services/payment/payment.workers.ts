@@ -21,7 +21,7 @@ export interface WorkerOptions {
 
 /** Most that one process has in hand. */
 const ATTEMPTS_MAX = 100;
-const POLL_MS = 500;
+export const PAYMENT_POLL_MS = 500;
 /** Renewals of a lease within its time: one may fail, and one come late. */
 const RENEWALS = 3;
 const EXPIRY_POLL_MS = 10_000;
@@ -49,7 +49,7 @@ export function createAttemptWorker(options: WorkerOptions): Poller {
   };
   const attempts = createPoller({
     name: "payment attempts",
-    intervalMs: POLL_MS,
+    intervalMs: PAYMENT_POLL_MS,
     onError: failed,
     run: async () => {
       const places = ATTEMPTS_MAX - inHand.size;
@@ -85,8 +85,9 @@ export function createAttemptWorker(options: WorkerOptions): Poller {
 /** Voids what is still held after its time: as its transaction's own cancel, so that a late confirm is refused. */
 export function createExpiryWorker({ database, commands, logger }: WorkerOptions): Poller {
   const expire = async (gid: string) => {
-    const { paymentId } = await commands.cancel({ params: { gid }, correlationId: `expiry ${gid}` });
-    log(logger, {}).warn("a hold was voided after its time", { gid, paymentId });
+    const correlationId = `expiry ${gid}`;
+    const { paymentId } = await commands.cancel({ params: { gid }, correlationId });
+    log(logger, { correlationId, sagaId: gid }).warn("a hold was voided after its time", { gid, paymentId });
   };
   return createPoller({
     name: "payment expiry",

@@ -35,10 +35,12 @@ export async function receiveEvents(
       rows.filter((row) => fresh.has(row.eventId)),
       asked,
     );
-    for (const one of judged) {
-      if (one instanceof Error) log(context.logger, {}).error("webhook: a wrong amount", { ...one.data });
+    for (const [index, one] of judged.entries()) {
+      const { payment, attempt } = asked.get(attemptIds[index] ?? "") ?? {};
+      const about = { correlationId: attempt?.correlationId, orderId: payment?.orderId };
+      if (one instanceof Error) log(context.logger, about).error("webhook: a wrong amount", { ...one.data });
       else if (one.result === "unmatched")
-        log(context.logger, {}).error("webhook: about nothing that we asked for", {
+        log(context.logger, about).error("webhook: about nothing that we asked for", {
           eventId: one.eventId,
           type: one.type,
         });

@@ -72,8 +72,9 @@ export default defineService<ProductVars>()({
       ];
       this.enqueueEvents(tx, told);
       tx.afterCommit(() => {
-        for (const { type, correlationId, aggregateId: orderId } of told) {
-          log(this.logger, { correlationId, orderId }).info("stock", { told: type });
+        for (const { type, correlationId, aggregateId: orderId, data } of told) {
+          const sagaId = "sagaId" in data ? data.sagaId : undefined;
+          log(this.logger, { correlationId, orderId, sagaId }).info("stock", { told: type });
         }
       });
     },

@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
-import type { DeadLetterView } from "../../lib/contracts.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { joinJson, jsonColumn } from "../../lib/json-column.ts";
+import type { DeadLetterGroup, DeadLetterView } from "../../lib/operator-contracts.ts";
 import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import type { Letter, LetterData } from "./dead-letters.ts";
@@ -52,6 +52,7 @@ interface LetterRow {
   redrives: number;
   redrive_error: string | null;
   redriven_at: Date | null;
+  discarded_at: Date | null;
 }
 
 export interface StoredLetter {
@@ -77,23 +78,31 @@ function fromRow(row: LetterRow): StoredLetter {
       redrives: row.redrives,
       ...(row.redrive_error !== null && { redriveError: row.redrive_error }),
       ...(row.redriven_at !== null && { redrivenAt: row.redriven_at.toISOString() }),
+      ...(row.discarded_at !== null && { discardedAt: row.discarded_at.toISOString() }),
     },
   };
 }
 
 const COLUMNS = `id, source, topic, event_type, correlation_id, error_type, error_message, attempts, letter, at, status,
-  redrives, redrive_error, redriven_at`;
-const MATCHES =
-  "($2::text is null or status = $2) and ($3::text is null or source = $3) and ($4::text is null or event_type = $4)";
+  redrives, redrive_error, redriven_at, discarded_at`;
+const MATCHES = `($1::text is null or source = $1) and ($2::text is null or topic = $2)
+   and ($3::text is null or event_type = $3) and ($4::text is null or error_type = $4)`;
 const LIST = statement(
   "dead_letter_list",
-  `select ${COLUMNS} from dead_letters where id < $1 and ${MATCHES} order by id desc limit $5`,
+  `select ${COLUMNS} from dead_letters where ${MATCHES} and ($5::text is null or status = $5) and id < $6
+   order by id desc limit $7`,
 );
-const OLDEST_OPEN = statement(
-  "dead_letter_oldest",
-  `select ${COLUMNS} from dead_letters
-   where status = 'OPEN' and ($1::text is null or source = $1) and ($2::text is null or event_type = $2)
-   order by id limit $3`,
+// Those that were tried least go first: however many cannot be delivered, the others come to their turn.
+const OPEN = statement(
+  "dead_letter_open",
+  `select ${COLUMNS} from dead_letters where ${MATCHES} and status = 'OPEN' order by redrives, id limit $5`,
+);
+const GROUPS = statement(
+  "dead_letter_groups",
+  `select error_type as code, topic, source, count(*)::int as letters, min(at) as oldest, max(at) as newest,
+     (array_agg(distinct event_type order by event_type))[1:20] as types
+   from dead_letters where status = 'OPEN' group by error_type, topic, source
+   order by count(*) desc, min(at) limit $1`,
 );
 const FIND = statement(
   "dead_letter_find",
@@ -103,25 +112,48 @@ const FIND = statement(
 export interface LetterFilter {
   readonly status?: string;
   readonly source?: string;
+  readonly topic?: string;
   readonly eventType?: string;
+  readonly code?: string;
 }
+
+const kindOf = ({ source, topic, eventType, code }: LetterFilter) => [source, topic, eventType, code];
 
 /** Newest first. */
 export async function listLetters(
   database: Database,
-  { status, source, eventType }: LetterFilter,
+  filter: LetterFilter,
   { before = LAST_ID, rows }: Seek,
 ): Promise<StoredLetter[]> {
-  const values = [before, status, source, eventType, rows];
+  const values = [...kindOf(filter), filter.status, before, rows];
   return (await database.query<LetterRow>(LIST, values)).map(fromRow);
 }
 
-export async function oldestOpen(
+export async function openLetters(
   database: Database,
-  { source, eventType }: LetterFilter,
+  filter: LetterFilter,
   limit: number,
 ): Promise<StoredLetter[]> {
-  return (await database.query<LetterRow>(OLDEST_OPEN, [source, eventType, limit])).map(fromRow);
+  return (await database.query<LetterRow>(OPEN, [...kindOf(filter), limit])).map(fromRow);
+}
+
+interface GroupRow extends Pick<DeadLetterGroup, "code" | "topic" | "source" | "letters"> {
+  oldest: Date;
+  newest: Date;
+  types: string[];
+}
+
+const GROUPS_MAX = 100;
+
+/** What is open by its reason, the most frequent first. */
+export async function groupLetters(database: Database): Promise<DeadLetterGroup[]> {
+  const rows = await database.query<GroupRow>(GROUPS, [GROUPS_MAX]);
+  return rows.map(({ oldest, newest, types, ...group }) => ({
+    ...group,
+    eventTypes: types,
+    oldestAt: oldest.toISOString(),
+    newestAt: newest.toISOString(),
+  }));
 }
 
 export async function findLetters(database: Database, ids: readonly string[]): Promise<StoredLetter[]> {
@@ -146,4 +178,16 @@ export interface Redriven {
 export function settleLetters(tx: Tx, redriven: readonly Redriven[]): void {
   if (redriven.length === 0) return;
   tx.send(SETTLE, [redriven.map(({ letterId }) => letterId), redriven.map(({ error }) => error)]);
+}
+
+// An event that was refused keeps later ones of its aggregate waiting: it can only be delivered.
+const DISCARD = statement(
+  "dead_letter_discard",
+  `update dead_letters set status = 'DISCARDED', discarded_at = now()
+   where id = any($1::uuid[]) and status = 'OPEN' and source <> 'outbox' returning id`,
+);
+
+/** Answers those that were open and are not any more. */
+export async function discardOpen(tx: Tx, ids: readonly string[]): Promise<string[]> {
+  return (await tx.query<{ id: string }>(DISCARD, [ids])).map(({ id }) => id);
 }

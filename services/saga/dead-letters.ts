@@ -1,6 +1,7 @@
 import type { ReceivedMessage } from "../../lib/bus/bus.ts";
 import type { Reason } from "../../lib/events.ts";
 import { TOPICS } from "../../lib/events.ts";
+import type { DeadLetterDetails, DeadLetterView } from "../../lib/operator-contracts.ts";
 import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { storable, storableText } from "../../lib/storable.ts";
 import { positionId } from "../../mixins/inbox.store.ts";
@@ -85,6 +86,20 @@ const PUBLISHERS: Readonly<Record<string, DatabaseName>> = {
   [TOPICS.payments.name]: "payment",
   [TOPICS.sagaCommands.name]: "saga",
 };
+
+/** The message that a letter carries, as far as it is of the form that ours have. */
+export function messageIn(data: LetterData): Omit<DeadLetterDetails, keyof DeadLetterView> {
+  const { partition, offset, key, value, headers, position, truncated } = data;
+  return {
+    ...(Number.isSafeInteger(partition) && { partition: Number(partition) }),
+    ...((typeof offset === "string" || typeof offset === "number") && { offset: String(offset) }),
+    ...(typeof key === "string" && { key }),
+    ...(typeof value === "string" && { value }),
+    ...(headers !== undefined && { headers: textsOf(headers) }),
+    ...(Number.isSafeInteger(position) && { position: Number(position) }),
+    ...(truncated !== undefined && { truncated: true }),
+  };
+}
 
 function serviceOf(source: string, { service, topic }: LetterData): DatabaseName | undefined {
   const named = source === "outbox" ? service : /^(\w+)-service-group$/.exec(source)?.[1];

@@ -1,40 +1,30 @@
 import type { Actions } from "../../lib/actions.ts";
 import { config } from "../../lib/config.ts";
-import type { RedriveAnswer } from "../../lib/contracts.ts";
 import { type Database, withTransaction } from "../../lib/database.ts";
 import { type ActionContext, callAction } from "../../lib/define.ts";
 import { factsOf, RequestInProgressError } from "../../lib/errors.ts";
 import type { Reason } from "../../lib/events.ts";
+import type { FailedLetter, RedriveAnswer } from "../../lib/operator-contracts.ts";
 import { claimKeys } from "../../mixins/idempotency.store.ts";
-import { findLetters, oldestOpen, type StoredLetter, settleLetters } from "./dead-letters.store.ts";
+import { type StoredLetter, settleLetters } from "./dead-letters.store.ts";
 import { deliveryOf } from "./dead-letters.ts";
+import { chosenLetters } from "./letter-choice.ts";
 import { recordDeed } from "./operations.store.ts";
 
 type Redrive = Actions["saga.redrive"];
-type Failed = RedriveAnswer["failed"][number];
-
-export const LETTERS_MAX = 100;
 /** Well within the time that a call may take: what is not reached by then is reported as not tried. */
 const REDRIVE_MS_MAX = 3_000;
 const NOT_TRIED = { code: "NOT_TRIED", message: "There was no time left for it: ask again." };
-const NOT_FOUND = { code: "LETTER_NOT_FOUND", message: "There is no such dead letter." };
-const NOT_OPEN = { code: "LETTER_NOT_OPEN", message: "It was delivered before." };
+const NOT_OPEN = { code: "LETTER_NOT_OPEN", message: "It was dealt with before." };
 
 /** Delivers the letters that are meant again, and says of each what became of it. */
 export async function redriveLetters(
   ctx: ActionContext<"saga.redrive">,
   database: Database,
 ): Promise<Redrive["result"]> {
-  const { letterIds, ...filter } = ctx.params;
-  const found =
-    letterIds === undefined
-      ? await oldestOpen(database, filter, LETTERS_MAX)
-      : await findLetters(database, letterIds);
-  const known = new Set(found.map(({ id }) => id));
-  const missing = (letterIds ?? []).filter((id) => !known.has(id));
-  const { redriven, failed } = await deliverAll(ctx, found);
-  const unknown = missing.map((letterId) => ({ letterId, error: NOT_FOUND }));
-  return settle(database, ctx.params, { redriven, failed: [...failed, ...unknown] });
+  const { letters, missing } = await chosenLetters(database, ctx.params);
+  const { redriven, failed } = await deliverAll(ctx, letters);
+  return settle(database, ctx.params, { redriven, failed: [...failed, ...missing] });
 }
 
 async function deliverAll(
@@ -42,7 +32,7 @@ async function deliverAll(
   letters: readonly StoredLetter[],
 ): Promise<RedriveAnswer> {
   const redriven: string[] = [];
-  const failed: Failed[] = [];
+  const failed: FailedLetter[] = [];
   const until = performance.now() + REDRIVE_MS_MAX;
   for (const letter of letters) {
     const error = performance.now() > until ? NOT_TRIED : await deliver(ctx, letter);

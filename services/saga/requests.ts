@@ -1,4 +1,5 @@
 import { v7 as uuidv7 } from "uuid";
+import type { Instance } from "../../engine/protocol.ts";
 import type { SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
 import type { TccProtocol } from "../../engine/tcc.ts";
@@ -12,6 +13,7 @@ import type {
   PayOrderAnswer,
   PayOrderParams,
 } from "../../lib/contracts.ts";
+import { traceparentOf, tracing } from "../../lib/tracing/tracing.ts";
 import type { StartRequest } from "./accept.ts";
 import type { CancelOrderInput } from "./cancel-order.saga.ts";
 import type { CreateOrderInput } from "./create-order.saga.ts";
@@ -28,7 +30,7 @@ export function createOrderRequest(
   const { orderId, customerId } = basket;
   const id = uuidv7();
   const input: CreateOrderInput = basket;
-  const about = { businessKey: orderId, ownerId: customerId, correlationId };
+  const about = { businessKey: orderId, ownerId: customerId, ...traced(correlationId) };
   const body: CreateOrderAnswer = { orderId, sagaId: id, status: "processing" };
   const answer = { status: 202, headers: { location: `/api/orders/${orderId}` }, body };
   return { claim, answer, work: protocol.start({ id, type: "CREATE_ORDER", input, ...about }, new Date()) };
@@ -43,7 +45,7 @@ export function cancelOrderRequest(
   const { idempotency: claim, orderId, actor } = params;
   const id = uuidv7();
   const input: CancelOrderInput = { orderId, actor, reason: cancelReason(params) };
-  const about = { businessKey: orderId, ownerId: order.customerId, correlationId };
+  const about = { businessKey: orderId, ownerId: order.customerId, ...traced(correlationId) };
   return {
     claim,
     answer: sagaAnswer(id),
@@ -61,6 +63,12 @@ export function sagaAnswer(sagaId: string) {
   return { status: 202, headers: { location: `/api/orders/saga/${sagaId}` }, body: { sagaId } };
 }
 
+/** What is started goes on in the trace of the request that it was started by. */
+function traced(correlationId: string): Pick<Instance, "correlationId" | "traceparent"> {
+  const traceparent = tracing.on ? traceparentOf({ correlationId }) : undefined;
+  return traceparent === undefined ? { correlationId } : { correlationId, traceparent };
+}
+
 export function payOrderRequest(
   protocol: TccProtocol,
   params: PayOrderParams,
@@ -71,7 +79,7 @@ export function payOrderRequest(
   const { customerId, totalMinor: amountMinor, currency } = order;
   const id = uuidv7();
   const input: PayOrderInput = { orderId, customerId, amountMinor, currency, paymentMethod };
-  const about = { businessKey: orderId, ownerId: customerId, correlationId };
+  const about = { businessKey: orderId, ownerId: customerId, ...traced(correlationId) };
   const body: PayOrderAnswer = { transactionId: id, orderId, status: "processing" };
   const answer = { status: 202, headers: { location: `/api/transactions/${id}` }, body };
   return { claim, answer, work: protocol.start({ id, type: "PAY_ORDER", input, ...about }, new Date()) };

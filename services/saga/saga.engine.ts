@@ -9,6 +9,7 @@ import { metricsOf } from "../../lib/metrics.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { cancelOrderSaga } from "./cancel-order.saga.ts";
 import { createOrderSaga } from "./create-order.saga.ts";
+import { recordInstance, withinTrace } from "./instance-trace.ts";
 import { callParticipant, subjectOf } from "./participants.ts";
 import { createSagaStore } from "./saga.store.ts";
 
@@ -34,10 +35,15 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
   const { config, database, logger } = context;
   const { SAGA_LEASE_MS: leaseMs, BATCH_SIZE_MAX: batchSizeMax } = config;
   const metrics = metricsOf(context.broker);
-  const protocol = createSagaProtocol(
-    [createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS), cancelOrderSaga],
-    leaseMs,
-  );
+  const definitions = [createOrderSaga(config.STOCK_REPLY_TIMEOUT_MS), cancelOrderSaga];
+  for (const { type } of definitions) {
+    metrics.begin("oms_saga_started_total", [{ type }]);
+    metrics.begin("oms_saga_completed_total", [
+      { type, result: "completed" },
+      { type, result: "compensated" },
+    ]);
+  }
+  const protocol = createSagaProtocol(definitions, leaseMs);
   const engine = new Engine<SagaInstance, Tx>(
     protocol,
     {
@@ -47,6 +53,7 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
         if (reply.ok) context.onReplied(saga.id, effect.action);
         return reply;
       },
+      within: withinTrace,
       now: () => new Date(),
       observer: {
         started: (sagas) => {
@@ -59,6 +66,7 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
           for (const saga of sagas) {
             metrics.sagaCompleted(saga.type, saga.state === "COMPLETED" ? "completed" : "compensated", 1);
             metrics.sagaDuration(saga.type, secondsOf(saga));
+            recordInstance(saga, saga.progress.failure?.code);
             log(logger, subjectOf(saga)).info("saga ended", {
               type: saga.type,
               state: saga.state,
@@ -67,7 +75,8 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
           }
           context.onEnded(sagas.map(({ id }) => id));
         },
-        failed: (what, err) => log(logger, {}).warn("the saga engine will try again", { what, err }),
+        failed: (what, err, saga) =>
+          log(logger, subjectOf(saga)).warn("the saga engine will try again", { what, err }),
       },
     },
     { leaseMs, batchSizeMax },

@@ -19,7 +19,7 @@ export const sagaRules = ({ SAGA_DAYS }: Config): readonly AgedRule[] => [
   {
     table: "dead_letters",
     // Its topic has long forgotten it by then; one that nobody has dealt with stays.
-    when: (cutoff) => `r.status = 'REDRIVEN' and r.redriven_at < ${cutoff}`,
+    when: (cutoff) => `r.status <> 'OPEN' and greatest(r.redriven_at, r.discarded_at) < ${cutoff}`,
     keptMs: () => SAGA_DAYS * DAY_MS,
   },
 ];

@@ -36,6 +36,7 @@ import { activeCount, findEach, findSagaOf, findSagas, inserter, type StoredSaga
 import { orderViewOf, sagaView } from "./saga.view.ts";
 import { tccCoordinator } from "./tcc-coordinator.mixin.ts";
 import { createUnpaidGuard, type UnpaidGuard } from "./unpaid-orders.ts";
+import { isVisible } from "./visibility.ts";
 
 interface SagaVars {
   protocol: SagaProtocol;
@@ -84,8 +85,7 @@ export default defineService<SagaVars>()({
     },
     async visible(sagaId: string, customerId?: string): Promise<StoredSaga> {
       const saga = await this.find(sagaId);
-      if (!saga || (customerId !== undefined && saga.ownerId !== customerId))
-        throw new NotFoundError("saga", sagaId);
+      if (!saga || !isVisible(saga, customerId)) throw new NotFoundError("saga", sagaId);
       return saga;
     },
   },
@@ -219,8 +219,12 @@ export default defineService<SagaVars>()({
         const { sagaId, customerId, waitMs = 0 } = ctx.params;
         // Registered before it is read: an ending in between is not missed.
         const ending = waitMs > 0 ? this.endings.wait(sagaId, waitMs) : undefined;
-        const saga = await this.visible(sagaId, customerId);
-        if (!ending || this.protocol.hasEnded(saga)) return sagaView(saga);
+        const live = this.engine.live(sagaId);
+        // Who sees it need not have it read to begin to wait.
+        if (!ending || !live || !isVisible(live, customerId)) {
+          const saga = await this.visible(sagaId, customerId);
+          if (!ending || this.protocol.hasEnded(saga)) return sagaView(saga);
+        }
         await ending;
         return sagaView(await this.visible(sagaId, customerId));
       },
@@ -241,8 +245,7 @@ export default defineService<SagaVars>()({
       async handler(ctx: ActionContext<"saga.order">) {
         const { orderId, customerId } = ctx.params;
         const saga = await findSagaOf(this.database, orderId, "CREATE_ORDER");
-        if (!saga || (customerId !== undefined && saga.ownerId !== customerId))
-          throw new NotFoundError("order", orderId);
+        if (!saga || !isVisible(saga, customerId)) throw new NotFoundError("order", orderId);
         return orderViewOf(saga);
       },
     },

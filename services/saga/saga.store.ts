@@ -21,6 +21,7 @@ export interface SagaRow {
   business_key: string;
   owner_id: string;
   correlation_id: string;
+  traceparent: string | null;
   input: unknown;
   progress: PackedProgress;
   created_at: Date;
@@ -30,7 +31,7 @@ export interface SagaRow {
 
 // What is left until its wake-up comes along: an input that says nothing of it must not put it off for ever.
 export const SAGA_COLUMNS = `id, saga_type, state, current_step, attempt, version, published, business_key, owner_id,
-  correlation_id, input, progress, created_at, updated_at,
+  correlation_id, traceparent, input, progress, created_at, updated_at,
   case when wake_at is not null then greatest(0, ceil(extract(epoch from wake_at - now()) * 1000))::int end as wake_in_ms`;
 
 /** A saga as it stands in the database. */
@@ -51,6 +52,7 @@ export function sagaFromRow(row: SagaRow): StoredSaga {
     businessKey: row.business_key,
     ownerId: row.owner_id,
     correlationId: row.correlation_id,
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
     input: row.input,
     progress: unpackProgress(row.progress),
     wakeInMs: row.wake_in_ms,
@@ -62,13 +64,13 @@ export function sagaFromRow(row: SagaRow): StoredSaga {
 const INSERT = statement(
   "saga_insert",
   `insert into saga_instances (id, saga_type, state, current_step, attempt, version, published, business_key,
-     owner_id, correlation_id, input, progress, wake_at)
+     owner_id, correlation_id, input, progress, wake_at, traceparent)
    select id, type, state, step, attempt, version, published, business_key, owner_id, correlation_id, input, progress,
-          now() + wake_in_ms * interval '1 millisecond'
+          now() + wake_in_ms * interval '1 millisecond', traceparent
    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::int[], $8::uuid[],
-               $9::uuid[], $10::text[], ${jsonColumn(11)}, ${jsonColumn(12)}, $13::int[])
+               $9::uuid[], $10::text[], ${jsonColumn(11)}, ${jsonColumn(12)}, $13::int[], $14::text[])
         as t(id, type, state, step, attempt, version, published, business_key, owner_id, correlation_id, input,
-             progress, wake_in_ms)`,
+             progress, wake_in_ms, traceparent)`,
 );
 
 export function insertSagas(tx: Tx, sagas: readonly SagaInstance[]): void {
@@ -86,6 +88,7 @@ export function insertSagas(tx: Tx, sagas: readonly SagaInstance[]): void {
     joinJson(sagas.map((saga) => saga.input)),
     joinJson(sagas.map((saga) => packProgress(saga.progress))),
     sagas.map((saga) => saga.wakeInMs),
+    sagas.map((saga) => saga.traceparent ?? null),
   ]);
 }
 

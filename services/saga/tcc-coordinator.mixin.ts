@@ -18,6 +18,7 @@ import { payOrderRequest } from "./requests.ts";
 import { createTccEngine } from "./tcc.engine.ts";
 import { findEachTransaction, findTransactions, type StoredTcc, starter } from "./tcc.store.ts";
 import { transactionView } from "./tcc.view.ts";
+import { isVisible } from "./visibility.ts";
 
 interface CoordinatorVars {
   database: Database;
@@ -52,9 +53,7 @@ export const tccCoordinator = () =>
     methods: {
       async visibleTransaction(id: string, customerId?: string): Promise<StoredTcc> {
         const transaction = await this.findTransaction(id);
-        if (!transaction || (customerId !== undefined && transaction.ownerId !== customerId)) {
-          throw new NotFoundError("transaction", id);
-        }
+        if (!transaction || !isVisible(transaction, customerId)) throw new NotFoundError("transaction", id);
         return transaction;
       },
     },
@@ -132,8 +131,12 @@ export const tccCoordinator = () =>
           const { transactionId: id, customerId, waitMs = 0 } = ctx.params;
           // Registered before it is read: an ending in between is not missed.
           const ending = waitMs > 0 ? this.transactionEndings.wait(id, waitMs) : undefined;
-          const transaction = await this.visibleTransaction(id, customerId);
-          if (!ending || this.tccProtocol.hasEnded(transaction)) return transactionView(transaction);
+          const live = this.transactions.live(id);
+          // Who sees it need not have it read to begin to wait.
+          if (!ending || !live || !isVisible(live, customerId)) {
+            const transaction = await this.visibleTransaction(id, customerId);
+            if (!ending || this.tccProtocol.hasEnded(transaction)) return transactionView(transaction);
+          }
           await ending;
           return transactionView(await this.visibleTransaction(id, customerId));
         },

@@ -7,6 +7,7 @@ import type { Config } from "../../lib/config.ts";
 import type { Database, Tx } from "../../lib/database.ts";
 import { log } from "../../lib/logging.ts";
 import { metricsOf } from "../../lib/metrics.ts";
+import { recordInstance, withinTrace } from "./instance-trace.ts";
 import { callParticipant, subjectOf } from "./participants.ts";
 import { payOrderTcc } from "./pay-order.tcc.ts";
 import { createTccStore, holdingCounts } from "./tcc.store.ts";
@@ -35,6 +36,7 @@ export function createTccEngine(context: TccEngineContext): {
     for (const { name } of payOrderTcc.participants)
       metrics.tccActiveReservations(name, counts.get(name) ?? 0);
   });
+  metrics.begin("oms_tcc_completed_total", [{ result: "confirmed" }, { result: "cancelled" }]);
   const phases = createPhaseTimer((phase, seconds) => metrics.tccPhase(phase, seconds));
   const protocol = createTccProtocol([payOrderTcc], {
     leaseMs,
@@ -46,6 +48,7 @@ export function createTccEngine(context: TccEngineContext): {
     {
       store: createTccStore(context.database),
       call: (transaction, effect) => callParticipant(broker, logger, transaction, effect),
+      within: withinTrace,
       now: () => new Date(),
       observer: {
         started: (transactions) => {
@@ -57,6 +60,7 @@ export function createTccEngine(context: TccEngineContext): {
           for (const transaction of transactions) {
             metrics.tccCompleted(transaction.state === "CONFIRMED" ? "confirmed" : "cancelled");
             if (transaction.failure?.code === "TIMEOUT") metrics.tccTimedOut();
+            recordInstance(transaction, transaction.failure?.code);
             const { type, state, failure } = transaction;
             log(logger, subjectOf(transaction)).info("transaction ended", {
               type,
@@ -66,7 +70,8 @@ export function createTccEngine(context: TccEngineContext): {
           }
           context.onEnded(transactions.map(({ id }) => id));
         },
-        failed: (what, err) => log(logger, {}).warn("the TCC engine will try again", { what, err }),
+        failed: (what, err, transaction) =>
+          log(logger, subjectOf(transaction)).warn("the TCC engine will try again", { what, err }),
       },
     },
     { leaseMs, batchSizeMax },

@@ -17,6 +17,7 @@ export interface TccRow {
   business_key: string;
   owner_id: string;
   correlation_id: string;
+  traceparent: string | null;
   input: unknown;
   participants: TccParticipant[];
   failure: TccFailure | null;
@@ -25,8 +26,8 @@ export interface TccRow {
   updated_at: Date;
 }
 
-export const TCC_COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, input,
-  participants, failure, expires_at <= now() as expired, created_at, updated_at`;
+export const TCC_COLUMNS = `id, tcc_type, state, version, published, stuck, business_key, owner_id, correlation_id, traceparent,
+  input, participants, failure, expires_at <= now() as expired, created_at, updated_at`;
 
 /** A transaction as it stands in the database. */
 export interface StoredTcc extends TccInstance {
@@ -45,6 +46,7 @@ export function tccFromRow(row: TccRow): StoredTcc {
     businessKey: row.business_key,
     ownerId: row.owner_id,
     correlationId: row.correlation_id,
+    ...(row.traceparent !== null && { traceparent: row.traceparent }),
     input: row.input,
     participants: row.participants,
     ...(row.failure && { failure: row.failure }),
@@ -60,15 +62,15 @@ export function tccFromRow(row: TccRow): StoredTcc {
 const INSERT = statement(
   "tcc_insert",
   `insert into tcc_transactions (id, tcc_type, state, version, business_key, owner_id, correlation_id, input,
-     participants, expires_at, wake_at, attempt)
+     participants, expires_at, wake_at, attempt, traceparent)
    select id, type, state, version, t.business_key, owner_id, correlation_id, input, participants,
           now() + deadline_ms * interval '1 millisecond', now() + wake_in_ms * interval '1 millisecond',
-          nullif(least(coalesce(b.latest, 0) + nth, $12 + 1), $12 + 1)
+          nullif(least(coalesce(b.latest, 0) + nth, $12 + 1), $12 + 1), traceparent
    from (select *, row_number() over (partition by business_key) as nth
          from unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::uuid[], $6::uuid[], $7::text[], ${jsonColumn(8)},
-                     ${jsonColumn(9)}, $10::int[], $11::int[])
+                     ${jsonColumn(9)}, $10::int[], $11::int[], $13::text[])
               as u(id, type, state, version, business_key, owner_id, correlation_id, input, participants, deadline_ms,
-                   wake_in_ms)) t
+                   wake_in_ms, traceparent)) t
    cross join lateral (select max(attempt) as latest from tcc_transactions a where a.business_key = t.business_key) b
    order by t.business_key`,
 );
@@ -92,6 +94,7 @@ export function insertTransactions(
     transactions.map(({ deadlineMs }) => deadlineMs),
     transactions.map(({ wakeInMs }) => wakeInMs),
     attemptsMax,
+    transactions.map(({ traceparent }) => traceparent ?? null),
   ]);
 }
 

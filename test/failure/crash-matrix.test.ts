@@ -86,10 +86,13 @@ async function runAll(places: readonly Place[], deadline: number, tally: Tally):
     tally.wrong.push(...problems);
     unaudited.push(place);
     if (unaudited.length === auditEvery) await audit();
-    if (index % 40 === 39 || problems.length > 0)
-      process.stderr.write(
-        `crash-matrix: ${index + 1} of ${places.length} ${place.mode}, ${tally.wrong.length} wrong ${problems.join()}\n`,
-      );
+    if (index % 24 === 23 || problems.length > 0)
+      tell(`${index + 1} of ${places.length} ${place.mode}`, tally, problems);
   }
   if (unaudited.length > 0) await audit();
+}
+
+function tell(progress: string, { runs, recoveredMs, wrong }: Tally, problems: readonly string[]): void {
+  const counts = `${runs} runs, ${recoveredMs.length} killed there, ${wrong.length} violations`;
+  process.stderr.write(`crash-matrix: ${progress}: ${[counts, ...problems].join("\n")}\n`);
 }

@@ -215,6 +215,7 @@ async function prepare(system: System): Promise<Scene> {
     paymentId: (await paymentOf(system, orderId)).paymentId,
     productId,
     customerId: DEMO_CUSTOMERS.active,
+    letterId: randomUUID(),
     id: randomUUID(),
     provider: "simulator",
   };

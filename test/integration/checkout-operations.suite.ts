@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
-import type { DeadLetterView, Page, RedriveAnswer, SagaView, TrailEntry } from "../../lib/contracts.ts";
+import type { Page, SagaView } from "../../lib/contracts.ts";
+import type { DeadLetterView, RedriveAnswer, TrailEntry } from "../../lib/operator-contracts.ts";
 import { created, orderIs, pay, refusalOf, transactionEnded } from "../support/money.ts";
 import { ended, order } from "../support/shop.ts";
 import type { System } from "../support/system.ts";
@@ -26,7 +27,7 @@ const revoke = async (system: System) =>
   );
 
 /** No order can reserve this product until the answer is called: every RESERVE_STOCK of it becomes a dead letter. */
-async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
+export async function refuseReservations(system: System, productId: string): Promise<() => Promise<unknown>> {
   const name = `refuse_${productId.replaceAll("-", "_")}`;
   await system.sql(
     "product",
@@ -42,7 +43,7 @@ async function refuseReservations(system: System, productId: string): Promise<()
 }
 
 /** The open letter of the saga that asked. */
-function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
+export function letterOf(system: System, sagaId: string): Promise<DeadLetterView> {
   return until(
     `the dead letter of ${sagaId}`,
     async () => {

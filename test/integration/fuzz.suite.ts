@@ -137,6 +137,7 @@ const BEYOND_SCHEMA: Readonly<Record<string, readonly string[]>> = {
   createOrderSaga: ["customerId", "items"],
   listOrders: ["from", "to"],
   redriveDeadLetters: ["letterIds"],
+  discardDeadLetters: ["letterIds"],
 };
 
 function isForForm({ operation }: Draft, { status, body }: HttpAnswer): boolean {

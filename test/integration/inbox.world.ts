@@ -52,7 +52,7 @@ export async function openConsumer(server: TestServer, change: Partial<ConsumerO
     apply: effects,
     onProcessed: (fresh, duplicates) => {
       seen.fresh += fresh.length;
-      seen.duplicates += duplicates;
+      seen.duplicates += duplicates.length;
     },
     onDeadLetter: () => {
       seen.letters += 1;

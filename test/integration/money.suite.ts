@@ -9,6 +9,7 @@ import type { Mode } from "../support/system.ts";
 import { useSystem } from "../support/use-system.ts";
 import { access } from "./access.suite.ts";
 import { fuzzing } from "./fuzz.suite.ts";
+import { manifestProcesses } from "./manifest-processes.suite.ts";
 import { cancellations } from "./money-cancellations.suite.ts";
 import { coordinators } from "./money-coordinators.suite.ts";
 import { wrongRequests } from "./money-input.suite.ts";
@@ -60,6 +61,7 @@ export function money(mode: Mode): void {
     describe("fuzzed requests", () => fuzzing(shared));
   }
   if (mode === "stack") describe("on NATS", () => strangers(shared));
+  if (mode === "stack") describe("a Deployment of k8s/overlays/dev", () => manifestProcesses(shared));
 
   test("after all of that the audit finds nothing wrong", async () => {
     const { system } = shared();

@@ -17,6 +17,7 @@ export interface Subjects {
   readonly paymentId: string;
   readonly productId: string;
   readonly customerId: string;
+  readonly letterId: string;
   /** Of a global transaction that nobody has begun. */
   readonly id: string;
   readonly provider: string;
@@ -127,7 +128,19 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
     answers: [403, 403, 403, 200, 403],
     body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
   },
+  "GET /ops/dead-letters/groups": { answers: [403, 403, 403, 200, 403] },
+  // One that nobody has written: the operator may look, and it is not there.
+  "GET /ops/dead-letters/:letterId": { answers: [403, 403, 403, 404, 403] },
+  "POST /ops/dead-letters/discard": {
+    answers: [403, 403, 403, 200, 403],
+    body: () => ({ source: "nobody-in-particular", reason: "seen in the runbook" }),
+  },
+  "GET /ops/outbox": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/lag": { answers: [403, 403, 403, 200, 403] },
   "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications/endpoint": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/notifications/enable": { answers: [403, 403, 403, 200, 403], body: deed },
   "POST /ops/faults": { answers: [403, 403, 403, 200, 403], body: () => ({ faults: "" }) },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],

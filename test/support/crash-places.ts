@@ -93,7 +93,9 @@ export async function runPlace(nodes: Nodes, { flow, at, mode }: Place): Promise
     const log = orderId === "" ? [] : nodes.logged(orderId).slice(-20);
     problems.push([`${flow}, ${mode}, killed at ${at}: ${inspect(error)}`, ...log].join("\n"));
   }
-  nodes.disarm();
+  const met = !nodes.disarm();
   const endedAt = performance.now();
-  return { met: diedAt !== undefined, recoveredMs: Math.round(endedAt - (diedAt ?? endedAt)), problems };
+  // It may have died this very moment, when all was over.
+  if (met) await death;
+  return { met, recoveredMs: Math.round(endedAt - (diedAt ?? endedAt)), problems };
 }

@@ -1,5 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { Agent } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +19,7 @@ import { type DemoFile, writeDemoFile } from "../../scripts/demo/demo-file.ts";
 import { prepareDemo } from "../../scripts/demo/prepare.ts";
 import { freePort } from "../../scripts/parts/ports.ts";
 import { startPostgres } from "../../scripts/parts/postgres.ts";
-import { nodeProgram } from "../../scripts/parts/process.ts";
+import { errorCode, nodeProgram } from "../../scripts/parts/process.ts";
 import { askApi } from "./ask-api.ts";
 import type { FlowSystem } from "./flows.ts";
 import { until } from "./until.ts";
@@ -26,7 +36,8 @@ export interface Nodes extends FlowSystem {
   fill(count: number): Promise<void>;
   /** Arms the fault at whichever node passes it first, and opens the gate; without one, points are only noted. */
   arm(fault?: string): void;
-  disarm(): void;
+  /** Closes the gate; false when a node has taken it away, and died. */
+  disarm(): boolean;
   /** Resolves when any of the started nodes has ended. */
   death(): Promise<void>;
   /** The points that were passed since the last call. */
@@ -66,12 +77,13 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
 
   const launch = async (): Promise<Node> => {
     launched += 1;
+    const name = `node-${launched}`;
     const [port, internalPort] = [await freePort(), await freePort()];
     const child = spawn(nodeProgram(), [join(__dirname, "warm-node.ts")], {
       env: {
         ...prepared.env,
         ...env,
-        NODE_ID: `node-${launched}`,
+        NODE_ID: name,
         PORT: String(port),
         INTERNAL_PORT: String(internalPort),
         // Compiled once for all of them: half of what a start costs.
@@ -85,6 +97,12 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
     });
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
     const node = { process: child, api: `http://127.0.0.1:${port}/api`, warm: told(child, "warm"), ended };
+    child.once("exit", (code, signal) =>
+      appendFileSync(
+        logFile,
+        `${JSON.stringify({ ended: name, pid: child.pid, code, signal, at: new Date() })}\n`,
+      ),
+    );
     void ended.then(() => started.splice(started.indexOf(node) >>> 0, 1));
     return node;
   };
@@ -120,7 +138,16 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
       writeFileSync(`${gate}.new`, fault);
       renameSync(`${gate}.new`, gate);
     },
-    disarm: () => rmSync(gate, { force: true }),
+    disarm() {
+      // In one step too: either we remove it, or whoever dies of it has.
+      try {
+        unlinkSync(gate);
+        return true;
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return false;
+        throw error;
+      }
+    },
     death: () => Promise.race(started.map(({ ended }) => ended)),
     passed() {
       const names = readFileSync(points, "utf8").trim().split("\n");

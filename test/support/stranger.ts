@@ -68,6 +68,10 @@ export async function meetStranger(natsUrl: string, opening: PacketSeal): Promis
         });
       });
     },
-    leave: () => nats.close(),
+    async leave() {
+      // What was said last is still on its way out.
+      await nats.flush();
+      await nats.close();
+    },
   };
 }

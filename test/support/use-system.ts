@@ -10,11 +10,14 @@ export interface Shared {
 const startMsMax = 150_000;
 
 /** Starts a system before the first test of this group, and stops it after the last, whatever became of them. */
-export function useSystem(mode: Mode, env?: NodeJS.ProcessEnv): () => Shared {
+export function useSystem(
+  mode: Mode,
+  env?: NodeJS.ProcessEnv | (() => Promise<NodeJS.ProcessEnv>),
+): () => Shared {
   let system: System | undefined;
   let probe: BusProbe | undefined;
   beforeAll(async () => {
-    system = await startSystem({ mode, env });
+    system = await startSystem({ mode, env: typeof env === "function" ? await env() : env });
     probe = await openProbe(system);
   }, startMsMax);
   afterAll(async () => {

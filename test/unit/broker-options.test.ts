@@ -137,12 +137,16 @@ test("an error is told by a list of its fields, for PostgreSQL puts values of th
   expect(errorFields("text")).toEqual({ message: "text" });
 });
 
-test("fields that hold secrets or personal data are blanked, should anybody log them", () => {
-  const [line] = linesOf((logger) => {
-    log(logger, {}).info("careless", {
-      authorization: "Bearer x",
-      order: { shippingAddress: { name: "N. N." } },
-    });
-  });
+test("fields that hold secrets or personal data are blanked, should anybody log them, and no others", () => {
+  const given = {
+    authorization: "Bearer x",
+    order: { shippingAddress: { name: "N. N." }, lines: 2 },
+    none: null,
+  };
+  const kept = structuredClone(given);
+  const [line] = linesOf((logger) => log(logger, {}).info("careless", given));
   expect(JSON.stringify(line)).not.toMatch(/Bearer|N\. N\./);
+  expect(line).toMatchObject({ order: { lines: 2 }, none: null });
+  // Whoever logs goes on with what they have.
+  expect(given).toEqual(kept);
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../lib/config.ts";
 import { SETTINGS } from "../../lib/settings.ts";
+import { PAYMENT_POLL_MS } from "../../services/payment/payment.workers.ts";
 
 /** Settings that hold a list. */
 
@@ -75,4 +76,14 @@ test("docs/security.md tells of no setting that does not exist", () => {
   expect(named.length).toBeGreaterThan(20);
   const known: readonly string[] = [...Object.keys(SETTINGS), "NODE_EXTRA_CA_CERTS"];
   expect(named.filter((name) => !known.includes(name) && !/^[A-Z]{2}\d*$/.test(name))).toEqual([]);
+});
+
+test("what a dead process leaves is taken over within ten seconds: leases and polls add up to less", () => {
+  const settings = loadConfig({});
+  const instanceMs = settings.SAGA_LEASE_MS + settings.SAGA_POLL_MS;
+  // A dead member's share of the bus: its lease, and the beat of those who notice.
+  const consumerMs = settings.BUS_LEASE_MS * 1.25;
+  const events = settings.OUTBOX_LEASE_MS * (1 + 1 / 3) + settings.OUTBOX_POLL_MS;
+  const askedOfProviderMs = settings.PAYMENT_LEASE_MS + PAYMENT_POLL_MS;
+  for (const dueMs of [instanceMs, consumerMs, events, askedOfProviderMs]) expect(dueMs).toBeLessThan(10_000);
 });

@@ -30,8 +30,8 @@ test("counts add up, by label", async () => {
   metrics.sagaStarted("CREATE_ORDER");
   metrics.sagaCompleted("CREATE_ORDER", "completed", 2);
   metrics.eventsProcessed("oms.orders.events", "ORDER_CREATED", "done", 5);
-  metrics.consumerLag("oms.orders.events", 3, 17);
-  metrics.outboxPublished("order", 10, 0.02);
+  metrics.consumerLag("product-service-group", [{ topic: "oms.orders.events", partition: 3, lag: 17 }]);
+  metrics.outboxPublished(10, 0.02);
   metrics.ordersCreated(4);
   const page = await scrape(broker);
   expect(page).toContain('oms_saga_started_total{type="CREATE_ORDER"} 4');
@@ -40,7 +40,7 @@ test("counts add up, by label", async () => {
     'oms_events_processed_total{topic="oms.orders.events",type="ORDER_CREATED",result="done"} 5',
   );
   expect(page).toContain('oms_consumer_lag{topic="oms.orders.events",partition="3"} 17');
-  expect(page).toContain('oms_outbox_published_total{service="order"} 10');
+  expect(page).toContain("oms_outbox_published_total 10");
   expect(page).toContain("oms_orders_created_total 4");
 });
 
@@ -57,6 +57,28 @@ test("a histogram has cumulative buckets, a sum and a count", async () => {
     'oms_saga_duration_seconds_sum{type="CREATE_ORDER"} 120.204',
     'oms_saga_duration_seconds_count{type="CREATE_ORDER"} 3',
   ]);
+});
+
+test("groups of one process that read the same topic: the one furthest behind, and each by its name", async () => {
+  const broker = brokerWith(true);
+  const lagOf = (group: string, ...lags: readonly number[]) =>
+    metricsOf(broker).consumerLag(
+      group,
+      lags.map((lag, partition) => ({ topic: "oms.orders.events", partition, lag })),
+    );
+  lagOf("product-service-group", 5, 0);
+  lagOf("saga-service-group", 2, 3);
+  const page = await scrape(broker);
+  expect(page).toEqual(
+    expect.arrayContaining([
+      'oms_consumer_lag{topic="oms.orders.events",partition="0"} 5',
+      'oms_consumer_lag{topic="oms.orders.events",partition="1"} 3',
+      'holdfast_consumer_group_lag{group="product-service-group",topic="oms.orders.events"} 5',
+      'holdfast_consumer_group_lag{group="saga-service-group",topic="oms.orders.events"} 5',
+    ]),
+  );
+  lagOf("product-service-group", 0, 0);
+  expect(await scrape(broker)).toContain('oms_consumer_lag{topic="oms.orders.events",partition="0"} 2');
 });
 
 test("labels are escaped", async () => {

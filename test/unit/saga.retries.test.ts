@@ -159,6 +159,15 @@ test("a pivot that is stuck goes on forward with the answer that it waited for",
   expect(saga.instance()).toMatchObject({ state: "RUNNING", step: "ticket", attempt: 1 });
 });
 
+test("from the pivot on a cancellation comes too late, whoever asks for it", () => {
+  for (const saga of [atCharge(), atTicket()]) {
+    const before = saga.instance();
+    saga.give({ kind: "cancel", code: "CANCELLED_BY_CUSTOMER", message: "" });
+    saga.give({ kind: "operator", action: "compensate" });
+    expect(saga.instance()).toEqual(before);
+  }
+});
+
 test("after the pivot a refusal changes nothing: it is tried again", () => {
   const saga = atTicket();
   saga.event("TICKET_ISSUED");

@@ -1,4 +1,4 @@
-import type { TrailEntry } from "../../lib/contracts.ts";
+import type { TrailEntry } from "../../lib/operator-contracts.ts";
 import type { DatabaseName } from "../../lib/settings.ts";
 import { newestFirst } from "../../services/gateway/trail.ts";
 

@@ -12,6 +12,7 @@ const HEADERS: JsonSchema = {
     "correlation-id": { type: "string" },
     "causation-id": { type: "string", description: "The event or command that this one follows from." },
     timestamp: { type: "string", format: "date-time" },
+    traceparent: { type: "string", description: "W3C trace context, where the request is sampled." },
   },
 };
 

@@ -27,6 +27,7 @@ export const PROBLEMS = define({
   PRODUCT_NOT_FOUND: [404, "There is no such product."],
   CUSTOMER_NOT_FOUND: [404, "There is no such customer."],
   PAYMENT_NOT_FOUND: [404, "There is no such payment, or it is another customer's."],
+  LETTER_NOT_FOUND: [404, "There is no such dead letter."],
   PROVIDER_NOT_FOUND: [404, "No payment provider of this name is configured."],
   METHOD_NOT_ALLOWED: [405, "The address exists, with the methods of the `Allow` header."],
   REQUEST_INCOMPLETE: [408, "The request did not arrive in time; the connection is closed."],

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from "node:http";
-import { EVENTS, TOPICS } from "../../../lib/events.ts";
+import { EVENTS, envelopeSchema, TOPICS } from "../../../lib/events.ts";
 import { PROBLEMS } from "./problems.ts";
 
 /** The tables of docs/api.md. */
@@ -25,7 +25,28 @@ export function eventTable(): string {
   return table(["topic", "event", "of which aggregate", "what it tells"], [...rows, letters]);
 }
 
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Each event with the JSON Schema of its data, for docs/events.md. */
+export function eventSchemas(): string {
+  const sections = Object.entries(EVENTS).map(([type, { topic, aggregateType, about, version, schema }]) =>
+    [
+      `### ${type}`,
+      `${about} On \`${topic}\`, of a ${aggregateType}, version ${version} of \`data\`:`,
+      fenced({ $schema: "https://json-schema.org/draft/2020-12/schema", ...schema }),
+    ].join("\n\n"),
+  );
+  return sections.join("\n\n");
+}
+
+/** The JSON Schema of what surrounds the data of each event. */
+export function envelope(): string {
+  return fenced(envelopeSchema);
+}
+
+function fenced(json: object): string {
+  return `\`\`\`json\n${JSON.stringify(json, null, 2)}\n\`\`\``;
+}
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );

@@ -50,6 +50,39 @@ export function describeSubscriptions(fixture: BusFixture): void {
       expect(joined.receipts.all).toHaveLength(400);
     });
 
+    it("may leave out what its handler does not act on, and nothing else", async () => {
+      const { test, bus } = fixture;
+      const topic = await test.createTopic(bus, 2);
+      const typed = (headers: Readonly<Record<string, string>>) => (_: unknown, index: number) => ({
+        topic,
+        key: `key ${index}`,
+        value: JSON.stringify({ id: randomUUID() }),
+        headers,
+      });
+      const of = (headers: Readonly<Record<string, string>>) => Array.from({ length: 40 }, typed(headers));
+      const wanted = [
+        ...of({ "event-type": "WANTED" }),
+        ...of({}),
+        ...of({ note: '"event-type":"OTHER"' }),
+        ...of({ "event-type": "100%_DONE" }),
+      ];
+      const unwanted = [...of({ "event-type": "OTHER" }), ...of({ "event-type": "100 & DONE", x: "WANTED" })];
+      await bus.publish([...unwanted, ...wanted, ...unwanted]);
+      const { receipts } = await test.join(bus, [topic], {
+        types: ["WANTED", "100%_DONE"],
+        batchSizeMax: 30,
+      });
+      await until("what is wanted arrives", () => receipts.hasAll(wanted));
+      await until("nothing is left", async () => (await totalLag(bus, test.group, topic)) === 0);
+      const more = of({ "event-type": "WANTED" });
+      for (const message of more) await bus.publish([...unwanted.slice(0, 2), message]);
+      await until("what comes between arrives", () => receipts.hasAll(more));
+      await until("nothing is left again", async () => (await totalLag(bus, test.group, topic)) === 0);
+      const known = new Set([...wanted, ...more].map(({ value }) => value));
+      const handed = receipts.all.filter(({ value }) => known.has(value));
+      expect(handed).toHaveLength(known.size);
+    });
+
     it("waits for a topic that does not exist yet", async () => {
       const { test, bus } = fixture;
       const name = `test.${randomUUID()}`;
