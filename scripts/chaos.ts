@@ -42,12 +42,14 @@ async function main({ minutes, seed, rate, keep, verbose, times, plan: planOnly 
     return 0;
   }
   const startedAt = performance.now();
+  // Now: what is checked out when it is over may be something else.
+  const release = commit();
   const progress = (line: string) =>
     console.log(`chaos: ${Math.round((performance.now() - startedAt) / 1_000)} s: ${line}`);
   const tell = verbose ? progress : () => undefined;
   progress(`seed ${seed}`);
   const result = await runCampaign({ seed, minutes, storiesPerSecond: rate, progress, tell, keep });
-  console.log(reportLines(result, commit(), times).join("\n"));
+  console.log(reportLines(result, release, times).join("\n"));
   return violationsOf(result, times).length > 0 ? 1 : 0;
 }
 
