@@ -97,7 +97,10 @@ export async function startNodes(env: NodeJS.ProcessEnv): Promise<Nodes> {
       stdio: ["ignore", logTo, logTo, "ipc"],
     });
     const ended = new Promise<void>((resolve) => child.once("close", () => resolve()));
-    const node = { process: child, api: `http://127.0.0.1:${port}/api`, warm: told(child, "warm"), ended };
+    const warm = told(child, "warm");
+    // The last stand-by is stopped with the others, and nobody has waited for it.
+    warm.catch(() => undefined);
+    const node = { process: child, api: `http://127.0.0.1:${port}/api`, warm, ended };
     child.once("exit", (code, signal) =>
       appendFileSync(
         logFile,
