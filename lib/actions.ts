@@ -34,6 +34,8 @@ import type {
   DeadLetterView,
   DiscardAnswer,
   LetterChoice,
+  NotificationEndpoint,
+  NotificationView,
   OperationDone,
   OutboxStanding,
   PartitionStanding,
@@ -172,6 +174,12 @@ export interface Actions extends Redrives, Queues, Trails {
     params: { subject: string; version?: number; actor: string; reason: string };
     result: { subject: string; version: number };
   };
+  "customer.notifications": {
+    params: { status?: NotificationView["status"]; orderId?: string; limit?: number; cursor?: string };
+    result: Page<NotificationView>;
+  };
+  "customer.notificationEndpoint": { params: Record<never, never>; result: NotificationEndpoint };
+  "customer.enableNotifications": { params: { actor: string; reason: string }; result: NotificationEndpoint };
   /** Only in demo mode or with FAULT_INJECTION (lib/fault-injection.middleware.ts). */
   "faults.arm": {
     params: { faults: string; service?: ServiceName; actor: string };

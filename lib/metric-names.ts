@@ -109,6 +109,18 @@ export const METRICS = {
     ["kind"],
     "Requests being worked on, and those that wait for an end.",
   ),
+  holdfast_circuit_open: define(
+    "gauge",
+    ["name"],
+    "1 while an outside party is asked nothing, for it fails.",
+  ),
+  holdfast_notifications_total: define(
+    "counter",
+    ["result"],
+    "Attempts to tell the outside of an order: delivered, pending (repeated later), failed (given up).",
+  ),
+  holdfast_notifications_pending: define("gauge", [], "Notifications that are not delivered yet."),
+  holdfast_notifications_disabled: define("gauge", [], "1 when notifications are sent no more."),
   holdfast_packets_refused_total: define(
     "counter",
     ["reason"],

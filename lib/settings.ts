@@ -185,6 +185,12 @@ export const SETTINGS = {
   PSP_PROVIDER: choice(["simulator", "stripe"], "simulator", "Which payment provider is asked."),
   PSP_CONCURRENCY_MAX: integer(64, 1, 10_000, "Most questions to the payment provider at once."),
   PSP_TIMEOUT_MS: integer(3_000, 50, 60_000, "The provider's answer counts as unknown after this time."),
+  PSP_CIRCUIT_PERCENT: integer(
+    50,
+    0,
+    100,
+    "When this share of questions gets no certain answer, the provider is asked none for a while; 0: always asked.",
+  ),
   PSP_CONFIRM_SUCCESS_RATE: integer(
     100,
     0,
@@ -200,6 +206,32 @@ export const SETTINGS = {
   ),
   STRIPE_SECRET_KEY: secret(optional("Secret key of the Stripe account, for PSP_PROVIDER=stripe.")),
   STRIPE_API_URL: url(["http", "https"], "Stripe's API, where it is not Stripe's own."),
+  NOTIFICATION_URL: secret(
+    url(["https", "http"], "Where the moves of orders are told, by a signed POST each; none: nowhere."),
+  ),
+  NOTIFICATION_SECRETS: secrets(
+    "What notifications are signed with, whsec_… or any text; two while they change. Required with NOTIFICATION_URL.",
+  ),
+  NOTIFICATION_ALLOW_PRIVATE: flag(
+    false,
+    "Whether NOTIFICATION_URL may be http or lead into a private network.",
+  ),
+  NOTIFICATION_CONCURRENCY_MAX: integer(16, 1, 1_000, "Most notifications under way at once."),
+  NOTIFICATION_TIMEOUT_MS: integer(
+    10_000,
+    100,
+    60_000,
+    "An attempt without an answer fails after this time.",
+  ),
+  NOTIFICATION_ATTEMPTS_MAX: integer(20, 1, 1_000, "A notification that fails this often is given up."),
+  NOTIFICATION_RETRY_MAX_SECONDS: integer(3_600, 1, 86_400, "Longest wait between two of its attempts."),
+  NOTIFICATION_DISABLE_MINUTES: integer(
+    4_320,
+    1,
+    525_600,
+    "When nothing got through for this long, nothing is sent until an operator says so.",
+  ),
+  NOTIFICATION_DAYS: integer(30, 1, 3_650, "How long the log of notifications is kept."),
   IDEMPOTENCY_HOURS: integer(24, 1, 8_760, "How long a finished request's answer is kept under its key."),
   OUTBOX_DAYS: integer(30, 1, 3_650, "How long a published event stays in the outbox."),
   INBOX_DAYS: integer(60, 1, 3_650, "How long a consumer knows an event again."),

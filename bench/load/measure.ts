@@ -124,6 +124,9 @@ class Run {
 /** Orders to be paid or cancelled: more than the fastest machine seen could do in the time. */
 const PREPARED_PER_SECOND = { alone: 300, together: 2_000 };
 
+/** A slow machine sheds load now and then; a system that does not work is not asked for ever. */
+const FAILURES_MAX = 200;
+
 /** Orders to be looked at: more than one batch of reads holds. */
 const LOOKED_AT = 1_000;
 
@@ -135,10 +138,18 @@ async function prepare(flow: Flow, productIds: readonly string[], request: LoadR
   const usedUp = "orders" in until ? until.orders : Math.ceil(rate * (warmSeconds + until.seconds));
   const wanted = { create: 0, mixed: 0, flash: 0, pay: usedUp, cancel: usedUp, get: LOOKED_AT }[cell.flow];
   let left = wanted - stock.count();
+  let failures = 0;
+  const make = (index: number) =>
+    stock.make(basketOf(cell.variant === "hot", productIds, index)).catch(async (error: unknown) => {
+      failures += 1;
+      if (failures > FAILURES_MAX) throw error;
+      left += 1;
+      await sleep(ERROR_PAUSE_MS);
+    });
   const loop = async (index: number) => {
     while (left > 0) {
       left -= 1;
-      await stock.make(basketOf(cell.variant === "hot", productIds, index));
+      await make(index);
     }
   };
   await Promise.all(Array.from({ length: 64 }, (_, index) => loop(index)));

@@ -72,6 +72,26 @@ export const eventFlow: Dashboard = {
       queries: { "{{app}} {{result}}": perSecond("oms_events_processed_total", "app, result") },
     },
     {
+      title: "Notifications",
+      about:
+        "Attempts to tell NOTIFICATION_URL of an order, a second: those that got through, and those that did not.",
+      unit: "ops",
+      queries: {
+        delivered:
+          'sum(rate(holdfast_notifications_total{result="delivered"}[$__rate_interval])) or vector(0)',
+        missed: 'sum(rate(holdfast_notifications_total{result!="delivered"}[$__rate_interval])) or vector(0)',
+      },
+    },
+    {
+      title: "Notifications that wait",
+      about: "disabled is 1 when nothing is sent until an operator says so.",
+      unit: "short",
+      queries: {
+        waiting: "max(holdfast_notifications_pending) or vector(0)",
+        disabled: "max(holdfast_notifications_disabled) or vector(0)",
+      },
+    },
+    {
       title: "One batch of a consumer",
       about: "From its messages to its commit.",
       unit: "s",

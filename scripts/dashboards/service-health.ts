@@ -88,6 +88,13 @@ export const serviceHealth: Dashboard = {
       },
     },
     {
+      title: "Open circuits",
+      about:
+        "1 while an outside party (payment provider, notifications) is asked nothing, for it does not answer.",
+      unit: "short",
+      queries: { "{{name}}": "max by (name) (holdfast_circuit_open)" },
+    },
+    {
       title: "Shed",
       about: "Requests refused with 503 because of overload.",
       unit: "ops",

@@ -5,12 +5,15 @@ import type { CustomerStatus, IdempotentAnswer, StoredCustomer } from "../../lib
 import type { Tx } from "../../lib/database.ts";
 import { type ActionContext, type CallMeta, defineService } from "../../lib/define.ts";
 import { NotFoundError, RuleViolationError, StateConflictError } from "../../lib/errors.ts";
+import { TOPICS } from "../../lib/events.ts";
 import { PAGE_SIZE, pageOf, readCursor } from "../../lib/page.ts";
 import { actor, ciphertext, claimRules, cursor, limit, uuid } from "../../lib/params.ts";
 import { auditTrail } from "../../mixins/audit-trail.mixin.ts";
 import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.ts";
 import { database } from "../../mixins/database.mixin.ts";
 import { idempotency } from "../../mixins/idempotency.mixin.ts";
+import { inbox } from "../../mixins/inbox.mixin.ts";
+import { outbox } from "../../mixins/outbox.mixin.ts";
 import { readModel } from "../../mixins/read-model.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
 import { type CustomerModel, defineCustomerModel } from "./customer.model.ts";
@@ -21,6 +24,9 @@ import {
   insertCustomer,
   setCustomerStatus,
 } from "./customer.store.ts";
+import { NOTIFIED } from "./notifications/notification.ts";
+import { notificationLog, notifications } from "./notifications/notifications.mixin.ts";
+import { notificationRules } from "./notifications/retention.ts";
 import { tokenVersions } from "./token-versions.mixin.ts";
 
 interface CustomerVars {
@@ -31,15 +37,27 @@ const OLDEST_FIRST = "id";
 const claim = { ...claimRules, optional: true } as const;
 const statusParams = { $$strict: true, customerId: uuid, actor, idempotency: claim } as const;
 
+/** Where nobody is told of orders, none of their events is read. */
+const telling =
+  config().NOTIFICATION_URL === undefined
+    ? []
+    : [
+        inbox({ group: "customer-service-group", topics: [TOPICS.orders.name], types: NOTIFIED }),
+        notifications(config()),
+        outbox("customer"),
+      ];
+
 /** Customers and whether they may order. Their names and addresses are encrypted; the keys are not here. */
 export default defineService<CustomerVars>()({
   name: "customer",
   mixins: [
     readModel<CustomerModel>("customer", defineCustomerModel),
+    ...telling,
+    notificationLog(config()),
     auditTrail("customer"),
     idempotency(),
     tokenVersions(),
-    retention("customer"),
+    retention("customer", notificationRules),
     database("customer"),
   ],
   methods: {

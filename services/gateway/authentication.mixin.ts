@@ -1,3 +1,4 @@
+import { Errors } from "moleculer";
 import type { Config } from "../../lib/config.ts";
 import { callAction, defineMixin } from "../../lib/define.ts";
 import { factsOf } from "../../lib/errors.ts";
@@ -27,8 +28,13 @@ export const authentication = (settings: Config) =>
     },
     created() {
       this.revocations = followRevocations({
-        changesAfter: (after) =>
-          callAction(this.broker, "customer.tokenVersions", { after }, { caller: "gateway" }),
+        changesAfter: async (after) => {
+          const action = "customer.tokenVersions";
+          // The broker would warn of it, with a stack, at each start.
+          if (!this.broker.registry.actions.isAvailable(action))
+            throw new Errors.ServiceNotFoundError({ action });
+          return callAction(this.broker, action, { after }, { caller: "gateway" });
+        },
         intervalMs: settings.REVOCATION_POLL_MS,
         stalenessMaxMs: settings.REVOCATION_STALENESS_SECONDS * 1_000,
         onError: (err, loaded) => {

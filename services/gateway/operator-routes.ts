@@ -6,6 +6,13 @@ import { saga } from "./contract/views.ts";
 import { DEAD_LETTER_ROUTES } from "./dead-letter-routes.ts";
 import { armFaults, faultsBody } from "./faults.ts";
 import {
+  enableBody,
+  enableNotifications,
+  getEndpoint,
+  listNotifications,
+  NOTIFICATION_QUERY,
+} from "./notifications.ts";
+import {
   getOperatedSaga,
   getOperatedTransaction,
   listLag,
@@ -113,10 +120,44 @@ const TRANSACTION_ROUTES: readonly Route[] = [
   ),
 ];
 
+const NOTIFICATION_ROUTES: readonly Route[] = [
+  route({
+    ...listing(views.notification),
+    id: "listNotifications",
+    summary: "List what was told of orders to NOTIFICATION_URL, newest first",
+    path: "/ops/notifications",
+    action: "customer.notifications",
+    query: NOTIFICATION_QUERY,
+    handle: listNotifications,
+  }),
+  route({
+    ...looking,
+    id: "getNotificationEndpoint",
+    summary: "Look at how telling goes",
+    path: "/ops/notifications/endpoint",
+    action: "customer.notificationEndpoint",
+    answer: views.notificationEndpoint,
+    handle: getEndpoint,
+  }),
+  route({
+    ...looking,
+    method: "POST",
+    id: "enableNotifications",
+    summary: "Send notifications again, after they were disabled",
+    more: "What waits is tried at once. Harmless where they are enabled.",
+    path: "/ops/notifications/enable",
+    action: "customer.enableNotifications",
+    answer: views.notificationEndpoint,
+    body: enableBody,
+    handle: enableNotifications,
+  }),
+];
+
 /** /ops: what is stuck, and how it is freed. */
 export const OPERATOR_ROUTES: readonly Route[] = [
   ...SAGA_ROUTES,
   ...TRANSACTION_ROUTES,
+  ...NOTIFICATION_ROUTES,
   route({
     ...looking,
     method: "POST",

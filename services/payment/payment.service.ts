@@ -26,6 +26,7 @@ import { findPayments, type PaymentLookup } from "./payment-view.store.ts";
 import { openProvider } from "./psp/open-provider.ts";
 import type { Provider } from "./psp/port.ts";
 import { createProviderCalls } from "./psp/provider-calls.ts";
+import { createProviderCircuit } from "./psp/provider-circuit.ts";
 import { refundOrders, requestRefunds } from "./refund.commands.ts";
 import { type Received, receiveEvents } from "./webhook.ts";
 
@@ -102,6 +103,7 @@ export default defineService<PaymentVars>()({
       },
       concurrencyMax: settings.PSP_CONCURRENCY_MAX,
       timeoutMs: settings.PSP_TIMEOUT_MS,
+      breaker: createProviderCircuit(settings.PSP_CIRCUIT_PERCENT, metrics, this.logger),
       onError: ({ attemptId, operation, authorisation: { orderId } }, err) =>
         log(this.logger, { orderId }).warn("the provider's answer is of no use", {
           attemptId,

@@ -1,5 +1,10 @@
 import type { Tx } from "../../lib/database.ts";
-import { NotFoundError, RuleViolationError, StateConflictError } from "../../lib/errors.ts";
+import {
+  InvalidInputError,
+  NotFoundError,
+  RuleViolationError,
+  StateConflictError,
+} from "../../lib/errors.ts";
 import type { Line } from "../../lib/events.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { TccOp } from "../../mixins/tcc-barrier.store.ts";
@@ -102,6 +107,11 @@ function refusalOf({ code, ...facts }: Shortage): Error {
   return new RuleViolationError("Not enough stock.", code, facts);
 }
 
+/** Coordinators choose the ids of their orders. Events are told apart by the id of what they are about alone. */
+function namedAsProduct(): InvalidInputError {
+  return new InvalidInputError([{ field: "orderId", message: "This is the id of a product." }]);
+}
+
 /** For orders that have no reservation yet: all lines or none, held from the start. */
 async function reserveAndHold(
   tx: Tx,
@@ -117,7 +127,13 @@ async function reserveAndHold(
     request,
   }));
   const products = new Set(baskets.flatMap(({ items }) => items.map(({ productId }) => productId)));
-  const { reserved, refused, taken } = allocate(await lockStock(tx, [...products]), baskets);
+  const stock = await lockStock(tx, [...products, ...baskets.map(({ orderId }) => orderId)]);
+  const named = baskets.filter(({ orderId }) => stock.has(orderId));
+  for (const { request } of named) answers.set(request.gid, namedAsProduct());
+  const { reserved, refused, taken } = allocate(
+    stock,
+    baskets.filter(({ orderId }) => !stock.has(orderId)),
+  );
   for (const { order, shortage } of refused) {
     answers.set(order.request.gid, refusalOf(shortage));
   }

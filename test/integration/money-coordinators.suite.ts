@@ -134,6 +134,12 @@ export function coordinators(shared: () => Shared): void {
     const tried = await ask(system, "/products/stock/try", { orderId, items });
     expect(tried).toMatchObject({ status: 404, body: { code: "PRODUCT_NOT_FOUND" } });
     expect(tried.body?.detail).toContain(productId);
+    const { plenty } = system.demo.products;
+    const asProduct = { orderId: plenty, items: [{ productId: plenty, quantity: 1 }] };
+    expect(await ask(system, "/products/stock/try", asProduct)).toMatchObject({
+      status: 422,
+      body: { code: "VALIDATION_FAILED", errors: [{ field: "orderId" }] },
+    });
     // It could never be confirmed or cancelled: those name the order.
     const ofItsOwn = await ask(system, "/products/stock/try", { gid: randomUUID(), orderId, items });
     expect(refusalOf(ofItsOwn)).toEqual({ status: 422, code: "VALIDATION_FAILED" });

@@ -81,6 +81,8 @@ test("starts, tells where everything is in a file that only its owner reads, and
   });
   expect(Object.keys(file.databases).sort()).toEqual(["customer", "order", "payment", "product", "saga"]);
   expect((await fetch(`${file.internal}/ready`)).status).toBe(200);
+  // A start in which all is well says nothing that looks as if it were not.
+  expect(demo.output().match(/^.*"level":"(warn|error|fatal)".*$/gm) ?? []).toEqual([]);
 
   const jwks = createLocalJWKSet(JSON.parse(readFileSync(join(dataDir, "demo-keys/jwks.json"), "utf8")));
   for (const [person, token] of Object.entries(file.tokens)) {

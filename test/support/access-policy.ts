@@ -138,6 +138,9 @@ export const ACCESS: Readonly<Record<string, PolicyLine>> = {
   "GET /ops/outbox": { answers: [403, 403, 403, 200, 403] },
   "GET /ops/lag": { answers: [403, 403, 403, 200, 403] },
   "GET /ops/audit": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications": { answers: [403, 403, 403, 200, 403] },
+  "GET /ops/notifications/endpoint": { answers: [403, 403, 403, 200, 403] },
+  "POST /ops/notifications/enable": { answers: [403, 403, 403, 200, 403], body: deed },
   "POST /ops/faults": { answers: [403, 403, 403, 200, 403], body: () => ({ faults: "" }) },
   "POST /ops/tokens/revoke": {
     answers: [403, 403, 403, 200, 403],

@@ -1,3 +1,4 @@
+import { createCircuitBreaker } from "../../lib/circuit-breaker.ts";
 import type {
   LookupResult,
   Provider,
@@ -122,4 +123,28 @@ test("an error, or another amount than was asked for, is an unknown answer and r
   );
   expect(await cheating.ask(request("a"), false)).toEqual({ kind: "unknown", code: "PSP_AMOUNT_MISMATCH" });
   expect(errors).toHaveLength(2);
+});
+
+test("a provider that does not answer is asked no more, until one question finds out that it does", async () => {
+  let asked = 0;
+  let isAway = true;
+  let time = 0;
+  const circuit = { failureShare: 0.5, callsMin: 3, windowMs: 1_000, openMs: 100, openMsMax: 100 };
+  const calls = createProviderCalls(
+    provider(async () => {
+      asked += 1;
+      if (isAway) throw new Error("away");
+      return { kind: "declined", code: "NO_FUNDS", message: "" };
+    }),
+    { ...options, timeoutMs: 10_000, breaker: createCircuitBreaker({ ...circuit, now: () => time }) },
+  );
+  const ask = (id: string) => calls.ask(request(id), false);
+  for (const id of ["a", "b", "c"]) expect(await ask(id)).toEqual({ kind: "unknown", code: "PSP_ERROR" });
+  expect(await ask("d")).toEqual({ kind: "unknown", code: "PSP_UNAVAILABLE" });
+  expect(asked).toBe(3);
+  isAway = false;
+  time = 100;
+  // A refusal is an answer too.
+  expect(await ask("e")).toMatchObject({ kind: "declined" });
+  expect(await Promise.all(["f", "g"].map(ask))).toMatchObject([{ kind: "declined" }, { kind: "declined" }]);
 });

@@ -37,6 +37,8 @@ const NAMED: Readonly<Record<string, JsonSchema>> = {
   Payment: views.payment,
   Product: views.product,
   DeadLetter: operatorViews.deadLetter,
+  Notification: operatorViews.notification,
+  NotificationEndpoint: operatorViews.notificationEndpoint,
   AuditEntry: operatorViews.trailEntry,
   Reason: views.reason,
   ShippingAddress: views.shippingAddress,

@@ -5,6 +5,8 @@ import type {
   DeadLetterView,
   DiscardAnswer,
   FailedLetter,
+  NotificationEndpoint,
+  NotificationView,
   OperationDone,
   OutboxStanding,
   PartitionStanding,
@@ -127,6 +129,42 @@ export const trailEntry = object<TrailEntry>(
     hash: about("Covers the entry and the hash before it.", text),
   },
   { correlationId: text },
+);
+
+export const notification = object<NotificationView>(
+  {
+    notificationId: about("`webhook-id` of the request.", id),
+    orderId: id,
+    type: like("order.paid", text),
+    status: about(
+      "SKIPPED: it came while notifications were disabled.",
+      like("DELIVERED", oneOf(["PENDING", "DELIVERED", "FAILED", "SKIPPED"])),
+    ),
+    attempts: like(1, count),
+    createdAt: time,
+  },
+  {
+    dueAt: about("When it is tried next.", { type: "string", format: "date-time" }),
+    lastStatus: about("What the last attempt was answered.", like(200, count)),
+    lastError: text,
+    endedAt: time,
+  },
+);
+
+export const notificationEndpoint = object<NotificationEndpoint>(
+  {
+    state: about(
+      "off: NOTIFICATION_URL is not set. disabled: nothing got through for too long.",
+      like("active", oneOf(["off", "active", "failing", "disabled"])),
+    ),
+    pending: like(0, count),
+  },
+  {
+    url: like("https://shop.example/hooks", text),
+    failingSince: { type: "string", format: "date-time" },
+    disabledAt: { type: "string", format: "date-time" },
+    lastError: text,
+  },
 );
 
 export const armedFaults = object<{ faults: string; service?: ServiceName }>(

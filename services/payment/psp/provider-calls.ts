@@ -1,9 +1,12 @@
+import type { CircuitBreaker } from "../../../lib/circuit-breaker.ts";
 import { OverloadedError } from "../../../lib/errors.ts";
 import type { LookupResult, Provider, ProviderRequest, ProviderResult } from "./port.ts";
 
 export interface ProviderCallsOptions {
   readonly concurrencyMax: number;
   readonly timeoutMs: number;
+  /** While most questions get no certain answer none is asked; left out: always asked. */
+  readonly breaker?: CircuitBreaker;
   /** Told of each answer, and how long it took. */
   readonly onAnswer?: (request: ProviderRequest, result: ProviderResult, seconds: number) => void;
   readonly onError: (request: ProviderRequest, error: unknown) => void;
@@ -20,11 +23,23 @@ export interface ProviderCalls {
 /** How many calls may wait for one place in the bulkhead, before more are turned away. */
 const WAITING_PER_PLACE = 20;
 
-/** Puts a bulkhead, a timeout and a check of the amount before a provider. One attempt is under way once. */
+/** Puts a bulkhead, a circuit breaker, a timeout and a check of the amount before a provider. One attempt is under way once. */
 export function createProviderCalls(provider: Provider, options: ProviderCallsOptions): ProviderCalls {
   const enter = createBulkhead(options.concurrencyMax, options.timeoutMs);
   const underWay = new Map<string, Promise<ProviderResult>>();
 
+  const { breaker } = options;
+  const answered = async <Result extends LookupResult>(
+    request: ProviderRequest,
+    run: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result | Unknown> => {
+    try {
+      return await withTimeout(run, options.timeoutMs);
+    } catch (error) {
+      options.onError(request, error);
+      return unknown("PSP_ERROR");
+    }
+  };
   const call = async <Result extends LookupResult>(
     request: ProviderRequest,
     run: (signal: AbortSignal) => Promise<Result>,
@@ -32,10 +47,10 @@ export function createProviderCalls(provider: Provider, options: ProviderCallsOp
     const leave = await enter();
     if (!leave) return unknown("PSP_BUSY");
     try {
-      return await withTimeout(run, options.timeoutMs);
-    } catch (error) {
-      options.onError(request, error);
-      return unknown("PSP_ERROR");
+      if (breaker?.enter() === false) return unknown("PSP_UNAVAILABLE");
+      const result = await answered(request, run);
+      breaker?.leave(result.kind !== "unknown");
+      return result;
     } finally {
       leave();
     }
