@@ -63,16 +63,14 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   let lastSize = 0;
   let scheduled = false;
 
-  let patience: NodeJS.Timeout | undefined;
+  let isPatient = false;
 
   const pump = (isDue = false) => {
     scheduled = false;
     while (running < concurrency && queue.length > 0) {
       if (running > 0 && !isDue && queue.length < HALF_AS_MANY * lastSize) {
-        patience ??= setTimeout(() => {
-          patience = undefined;
-          pump(true);
-        }, PATIENCE_MS);
+        if (!isPatient) setTimeout(losePatience, PATIENCE_MS);
+        isPatient = true;
         return;
       }
       const batch = stillAwaited(options.name, queue.splice(0, sizeMax));
@@ -87,6 +85,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         if (queue.length > 0) schedule();
       });
     }
+  };
+  const losePatience = () => {
+    isPatient = false;
+    pump(true);
   };
   const schedule = () => {
     if (scheduled) return;
