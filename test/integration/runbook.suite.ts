@@ -75,7 +75,9 @@ export function runbook(shared: () => Shared): void {
     // A retry before the cause is mended harms nothing.
     await expect(oms(system, "retry", sagaId, ...because)).resolves.toMatchObject({ code: 0 });
     await mend();
-    await expect(oms(system, "retry", sagaId, ...because)).resolves.toMatchObject({ code: 0, err: "" });
+    // The engine tries by itself, too: where that came first there is nothing left to free.
+    const { code, err } = await oms(system, "retry", sagaId, ...because);
+    expect(code === 0 ? "" : err).toMatch(/^$|OPERATION_NOT_POSSIBLE/);
     const order = await ended(system, orderId, { as: "inactiveCustomer" });
     expect(order).toMatchObject({ status: "cancelled", reason: { code: "CUSTOMER_INACTIVE" } });
     await until("it has ended", async () => {
