@@ -155,29 +155,3 @@ export interface Standings<Item> {
   readonly items: readonly Item[];
   readonly unreachable: readonly { readonly service: string; readonly error: Reason }[];
 }
-
-/** A move of an order that is told to the outside, and what became of that. */
-export interface NotificationView {
-  /** `webhook-id` of the request; the event's id. */
-  readonly notificationId: string;
-  readonly orderId: string;
-  readonly type: string;
-  readonly status: "PENDING" | "DELIVERED" | "FAILED" | "SKIPPED";
-  readonly attempts: number;
-  readonly createdAt: string;
-  readonly dueAt?: string;
-  /** The HTTP status of the last attempt. */
-  readonly lastStatus?: number;
-  readonly lastError?: string;
-  readonly endedAt?: string;
-}
-
-/** Where notifications are sent, and how that goes. */
-export interface NotificationEndpoint {
-  readonly state: "off" | "active" | "failing" | "disabled";
-  readonly pending: number;
-  readonly url?: string;
-  readonly failingSince?: string;
-  readonly disabledAt?: string;
-  readonly lastError?: string;
-}
