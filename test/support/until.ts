@@ -1,5 +1,7 @@
 export interface UntilOptions {
   readonly timeoutMs?: number;
+  /** Between two checks: longer where a check is a load of its own. */
+  readonly intervalMs?: number;
 }
 
 /**
@@ -11,7 +13,7 @@ export async function until<T>(
   check: () => Promise<T | undefined | false> | T | undefined | false,
   options: UntilOptions = {},
 ): Promise<T> {
-  const { timeoutMs = 20_000 } = options;
+  const { timeoutMs = 20_000, intervalMs = 20 } = options;
   const deadline = performance.now() + timeoutMs;
   let cause: unknown;
   for (;;) {
@@ -23,6 +25,6 @@ export async function until<T>(
       cause = error;
     }
     if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`, { cause });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, intervalMs));
   }
 }

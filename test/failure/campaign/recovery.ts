@@ -46,11 +46,10 @@ export async function recovered(cluster: Cluster, timeoutMs: number): Promise<nu
     "all that was begun has ended",
     async () => {
       last = await openSince(cluster, before);
-      // Often enough to measure by, seldom enough not to be the load.
-      if (last > 0) await new Promise((resolve) => setTimeout(resolve, 200));
       return last === 0;
     },
-    { timeoutMs },
+    // Often enough to measure by, seldom enough not to be the load.
+    { timeoutMs, intervalMs: 200 },
   ).catch((cause: unknown) => {
     throw new NotRecoveredError(last, timeoutMs, cause);
   });
