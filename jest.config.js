@@ -14,4 +14,7 @@ export default {
   // These publish ES modules only; jest's CommonJS registry needs them transformed like our own files.
   transformIgnorePatterns: ["/node_modules/(?!(jose|uuid)/)"],
   testTimeout: 60_000,
+  // Most files wait for servers and deadlines: one at a time leaves 40 % of two cores idle.
+  maxWorkers: 2,
+  testSequencer: "<rootDir>/test/sequencer.js",
 };

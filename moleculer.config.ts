@@ -14,6 +14,15 @@ import { packetSeal } from "./lib/packet-seal.middleware.ts";
 import { roundRobinAmong, SilentNodes, silentNodes } from "./lib/silent-nodes.ts";
 import { traces } from "./lib/tracing/tracing.middleware.ts";
 
+/** Moleculer knows the setting, its types do not. */
+type TransitOptions = BrokerOptions["transit"] & { readonly serviceChangedDebounceTime: number };
+
+/**
+ * Others are told of a service when it has started, not up to a second after it has said that it is ready: where two
+ * replicas were replaced one after the other, nobody knew of either for that second.
+ */
+const transit: TransitOptions = { serviceChangedDebounceTime: 0 };
+
 /**
  * The options of a Moleculer broker, for our own start scripts and for Moleculer's runner
  * (`moleculer-runner -c moleculer.config.ts --mask '**\/*.service.ts' services`).
@@ -33,6 +42,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
     heartbeatTimeout: 8,
     tracking: { enabled: true, shutdownTimeout: settings.SHUTDOWN_TIMEOUT_MS },
     registry: { preferLocal: true, stopDelay: 500, strategy: roundRobinAmong(silent) },
+    transit,
     validator: true,
     metrics: { enabled: true, collectProcessMetrics: false },
     // Ours instead (docs/tracing.md): Moleculer's traces end at the first batch, row or record.

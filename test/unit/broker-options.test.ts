@@ -51,6 +51,21 @@ test("a call whose answer never came does not hold up the stop", async () => {
   await callee.stop();
 });
 
+test("who has started is known to the others, without a second in between", async () => {
+  const start = async (NODE_ID: string) => {
+    const env = settings({ NODE_ID, INTERNAL_PORT: "auto" });
+    const options = { ...brokerOptions(env), skipProcessEventRegistration: true };
+    const broker = new ServiceBroker({ ...options, transporter: { type: "Fake" } });
+    const actions = { call: { callers: ["order"], handler: () => "answered" } };
+    broker.createService(defineService()({ name: NODE_ID, actions }));
+    await broker.start();
+    return broker;
+  };
+  const [caller, late] = [await start("caller"), await start("late")];
+  await expect(caller.call("late.call", {}, { caller: "order" })).resolves.toBe("answered");
+  await Promise.all([caller.stop(), late.stop()]);
+});
+
 test("without a transporter all services are in one process", () => {
   expect(brokerOptions(settings()).transporter).toBeNull();
 });

@@ -6,6 +6,7 @@ import { Customers } from "./customers.ts";
 import { History, isAccepted } from "./history.ts";
 import { carryOutDeaths, carryOutStorm, type Struck } from "./nemesis.ts";
 import { NotRecoveredError, recovered, type TakeOver, takeOvers } from "./recovery.ts";
+import { type Rolling, replaceAll, rollingViolations } from "./rolling.ts";
 import { type FaultKind, type Plan, plan } from "./schedule.ts";
 
 export interface CampaignOptions {
@@ -24,13 +25,14 @@ export interface CampaignOptions {
 
 /** By the clock of performance.now(). */
 export interface Span {
-  readonly name: "calm" | "deaths" | "storm";
+  readonly name: "calm" | "rolling" | "deaths" | "storm";
   readonly from: number;
   readonly to: number;
 }
 
 export interface CampaignResult {
   readonly plan: Plan;
+  readonly rolling: Rolling | undefined;
   readonly struck: readonly Struck[];
   readonly history: History;
   readonly spans: readonly Span[];
@@ -80,10 +82,16 @@ async function campaign(cluster: Cluster, options: CampaignOptions): Promise<Cam
   const customers = new Customers({ cluster, history, random, customers: CUSTOMERS, storiesPerSecond });
   const [spans, struck, recoveriesMs, violations]: [Span[], Struck[], number[], string[]] = [[], [], [], []];
   const deaths: Date[] = [];
+  let rolling: Rolling | undefined;
   try {
     const calmFrom = performance.now();
     await wait(calmMs);
-    spans.push({ name: "calm", from: calmFrom, to: performance.now() });
+    const calmTo = performance.now();
+    spans.push({ name: "calm", from: calmFrom, to: calmTo });
+    progress("every process is replaced, one after the other");
+    rolling = await replaceAll(cluster, history, tell);
+    spans.push({ name: "rolling", from: calmTo, to: performance.now() });
+    violations.push(...rollingViolations(rolling));
     for (const [index, round] of planned.rounds.entries()) {
       progress(
         `round ${index + 1} of ${planned.rounds.length}: ${round.name}, ${round.faults.length} faults`,
@@ -116,6 +124,7 @@ async function campaign(cluster: Cluster, options: CampaignOptions): Promise<Cam
   violations.push(...(await readViolations(cluster, history)), ...(await auditViolations(cluster)));
   return {
     plan: planned,
+    rolling,
     struck,
     history,
     spans,

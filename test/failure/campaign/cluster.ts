@@ -28,12 +28,14 @@ export interface Cluster {
   /** PostgreSQL's, where this machine lets us mount one. */
   readonly disk: SmallDisk | undefined;
   readonly tokens: Tokens;
-  /** Base addresses of the gateways, by way of their lines. */
+  /** Base addresses of the gateways in rotation, by way of their lines. */
   readonly apis: readonly string[];
   /** Past all lines, for who looks from outside. */
   readonly config: Config;
   readonly logDir: string;
   sql<Row extends object>(database: DatabaseName, text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Ends a process by SIGTERM and waits for its next one, as a deployment does: clients are kept off a gateway meanwhile. */
+  replace(member: string): Promise<void>;
   /** Writes beside the logs what each process says of itself. */
   describe(): Promise<void>;
   /** Resolves once every process says so and the gateways reach all services. */
@@ -108,7 +110,7 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
     await Promise.all(ending);
   });
   const targets = { postgres: portOf(postgres.url), nats: portOf(nats.url), kafka: portOf(kafka.url) };
-  const apis: string[] = [];
+  const apis = new Map<string, string>();
   const internals = new Map<string, string>();
   for (const name of MEMBER_NAMES) {
     const [postgresLine, natsLine, kafkaLine] = await openLines(name, targets, lines);
@@ -129,7 +131,7 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
     if (service === "gateway") {
       const line = await startTcpProxy({ target: { host: "127.0.0.1", port } });
       lines.set(`clients>${name}`, line);
-      apis.push(`http://127.0.0.1:${line.port}/api`);
+      apis.set(name, `http://127.0.0.1:${line.port}/api`);
     }
     const logFile = join(logDir, `${name}.log`);
     members.set(name, startMember({ name, env: { ...prepared.env, ...own, ...env }, logFile }));
@@ -151,14 +153,25 @@ async function start({ dataDir, logDir, env, progress, undo, undoAll }: Start): 
     kafka,
     disk,
     tokens: prepared.tokens,
-    apis,
+    get apis() {
+      return [...apis.values()];
+    },
     config: loadConfig({ ...prepared.env, ...Object.fromEntries(urls) }),
     logDir,
     sql,
     async ready(timeoutMs) {
       await Promise.all([...members.values()].map((member) => member.ready(timeoutMs)));
-      const reach = apis.map((api) => reaches(api, prepared.tokens.staff, timeoutMs));
+      const reach = [...apis.values()].map((api) => reaches(api, prepared.tokens.staff, timeoutMs));
       await Promise.all(reach);
+    },
+    async replace(name) {
+      const api = apis.get(name);
+      apis.delete(name);
+      try {
+        await members.get(name)?.replace();
+      } finally {
+        if (api !== undefined) apis.set(name, api);
+      }
     },
     async describe() {
       for (const [name, internal] of internals) await describeMember(internal, join(logDir, `${name}.state`));

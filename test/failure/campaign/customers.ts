@@ -27,6 +27,9 @@ const storyMsMax = 60_000;
 
 class StoryEnded extends Error {}
 
+const shortOf = (answer: Answer | undefined) =>
+  answer === undefined ? "no answer" : `${answer.status} ${answer.code}`;
+
 /** People who order, pay, cancel and get money back, with clients that do not give up. */
 export class Customers {
   readonly #options: CustomersOptions;
@@ -181,7 +184,7 @@ export class Customers {
         return answer;
       }
       asked.unknowns += 1;
-      this.#options.history.count(answer === undefined ? "no answer" : `${answer.status} ${answer.code}`);
+      this.#options.history.count(shortOf(answer));
       await wait(100 + this.#options.random.between(0, 200));
     }
   }
@@ -210,6 +213,7 @@ export class Customers {
       const answer = await this.#send("GET", path, as, { prefer: "wait=2" });
       const found = answer?.status === 200 ? find(answer) : undefined;
       if (found !== undefined) return found;
+      if (answer?.status !== 200) this.#options.history.sawNothing(shortOf(answer));
       await wait(100);
     }
     throw new StoryEnded();

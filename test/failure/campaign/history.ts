@@ -39,6 +39,8 @@ export class History {
   readonly seen = new Map<string, Seen>();
   /** How often each answer came that leaves the outcome open, or broke the contract. */
   readonly opens = new Map<string, number>();
+  /** How often a look at something came to nothing, by what came instead. */
+  readonly blind = new Map<string, number>();
   /** Answers that no document tells of. */
   readonly broken = new Set<string>();
   /** From the first sending to the definite answer, with the time of the latter. */
@@ -48,6 +50,10 @@ export class History {
 
   count(open: string): void {
     this.opens.set(open, (this.opens.get(open) ?? 0) + 1);
+  }
+
+  sawNothing(instead: string): void {
+    this.blind.set(instead, (this.blind.get(instead) ?? 0) + 1);
   }
 
   saw(what: Seen["what"], id: string, state: string): void {

@@ -1,4 +1,5 @@
 import type { CampaignResult, Span } from "./campaign.ts";
+import { rollingLine } from "./rolling.ts";
 import { FAULT_KINDS, type FaultKind } from "./schedule.ts";
 
 /** What is said of a campaign when it is over. */
@@ -48,7 +49,7 @@ export function violationsOf(result: CampaignResult, times: boolean): string[] {
 }
 
 export function reportLines(result: CampaignResult, commit: string, times: boolean): string[] {
-  const { plan, struck, history, takeOvers, recoveriesMs, surprises, impossible } = result;
+  const { plan, rolling, struck, history, takeOvers, recoveriesMs, surprises, impossible } = result;
   const hit = struck.filter(({ missed }) => missed === undefined);
   const counts = FAULT_KINDS.flatMap((kind) => {
     const count = hit.filter(({ fault }) => fault.kind === kind).length;
@@ -64,9 +65,10 @@ export function reportLines(result: CampaignResult, commit: string, times: boole
   return [
     `chaos: seed ${plan.seed}, schedule ${plan.fingerprint}, commit ${commit}, ${underFaults.toFixed(1)} minutes under faults in ${plan.rounds.length} rounds`,
     `faults: ${hit.length}: ${counts.join(", ")}; ${outages} of them outages${missed > 0 ? `; ${missed} came to nothing` : ""}`,
+    ...(rolling === undefined ? [] : [rollingLine(rolling)]),
     ...impossible.map((what) => `left out: ${what}`),
     `requests: ${asked.length}, ${accepted} accepted, ${asked.length - accepted} refused; outcomes left open and asked for again: ${opens.map(([what, count]) => `${what} ${count}`).join(", ") || "none"}`,
-    ...(["calm", "deaths", "storm"] as const).flatMap((name) => speedLine(result, name)),
+    ...(["calm", "rolling", "deaths", "storm"] as const).flatMap((name) => speedLine(result, name)),
     timesLine(
       "take-over",
       takeOvers.map(({ ms }) => ms),
