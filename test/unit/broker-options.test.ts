@@ -56,8 +56,10 @@ test("who has started is known to the others, without a second in between", asyn
     const env = settings({ NODE_ID, INTERNAL_PORT: "auto" });
     const options = { ...brokerOptions(env), skipProcessEventRegistration: true };
     const broker = new ServiceBroker({ ...options, transporter: { type: "Fake" } });
-    const actions = { call: { callers: ["order"], handler: () => "answered" } };
-    broker.createService(defineService()({ name: NODE_ID, actions }));
+    const handler = () => "answered";
+    broker.createService(
+      defineService()({ name: NODE_ID, actions: { call: { callers: ["order"], handler } } }),
+    );
     await broker.start();
     return broker;
   };
