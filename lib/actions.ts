@@ -44,7 +44,7 @@ import type {
   TrailFilter,
 } from "./operator-contracts.ts";
 import type { Ciphertext } from "./personal-data/personal-data.ts";
-import type { DatabaseName, MessagingName, ServiceName } from "./settings.ts";
+import type { DatabaseName, ServiceName } from "./settings.ts";
 
 /** What an operator does to a saga or a transaction. */
 export interface Operation {
@@ -82,9 +82,9 @@ type Redrives = {
 
 /** What a service has still to tell, and to hear. */
 type Queues = {
-  [Name in `${MessagingName}.outbox`]: { params: Record<never, never>; result: OutboxStanding };
+  [Name in `${DatabaseName}.outbox`]: { params: Record<never, never>; result: OutboxStanding };
 } & {
-  [Name in `${MessagingName}.lag`]: {
+  [Name in `${DatabaseName}.lag`]: {
     params: Record<never, never>;
     result: { partitions: readonly PartitionStanding[] };
   };

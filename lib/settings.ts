@@ -27,7 +27,6 @@ export const DATABASE_NAMES = ["order", "product", "payment", "customer", "saga"
 export type DatabaseName = (typeof DATABASE_NAMES)[number];
 /** Services that publish and consume events. */
 export const MESSAGING_NAMES = ["order", "product", "payment", "saga"] as const;
-export type MessagingName = (typeof MESSAGING_NAMES)[number];
 
 const POSTGRES = ["postgres", "postgresql"] as const;
 

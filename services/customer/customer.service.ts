@@ -25,7 +25,7 @@ import {
   setCustomerStatus,
 } from "./customer.store.ts";
 import { NOTIFIED } from "./notifications/notification.ts";
-import { notificationLog, notifications } from "./notifications/notifications.mixin.ts";
+import { nothingToTell, notificationLog, notifications } from "./notifications/notifications.mixin.ts";
 import { notificationRules } from "./notifications/retention.ts";
 import { tokenVersions } from "./token-versions.mixin.ts";
 
@@ -40,7 +40,7 @@ const statusParams = { $$strict: true, customerId: uuid, actor, idempotency: cla
 /** Where nobody is told of orders, none of their events is read. */
 const telling =
   config().NOTIFICATION_URL === undefined
-    ? []
+    ? [nothingToTell()]
     : [
         inbox({ group: "customer-service-group", topics: [TOPICS.orders.name], types: NOTIFIED }),
         notifications(config()),

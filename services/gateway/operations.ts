@@ -1,7 +1,7 @@
 import type { ActionName } from "../../lib/actions.ts";
 import { factsOf } from "../../lib/errors.ts";
 import type { Standings } from "../../lib/operator-contracts.ts";
-import { MESSAGING_NAMES, type MessagingName } from "../../lib/settings.ts";
+import { DATABASE_NAMES, type DatabaseName } from "../../lib/settings.ts";
 import { bodyReader, text } from "./body-schema.ts";
 import { SAGA_STATES, TRANSACTION_STATES } from "./contract/views.ts";
 import { claimIfKeyed } from "./idempotency-key.ts";
@@ -75,14 +75,14 @@ export async function listLag(_: ApiRequest, call: Call): Promise<Reply> {
 
 /** An operator looks when something is away: what the others say is answered all the same. */
 async function askEach<Item>(
-  ask: (service: MessagingName) => Promise<readonly Item[]>,
+  ask: (service: DatabaseName) => Promise<readonly Item[]>,
 ): Promise<Standings<Item>> {
-  const answers = await Promise.allSettled(MESSAGING_NAMES.map(ask));
+  const answers = await Promise.allSettled(DATABASE_NAMES.map(ask));
   const items = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
   const unreachable = answers.flatMap((answer, index) => {
     if (answer.status === "fulfilled") return [];
     const { type: code, message } = factsOf(answer.reason);
-    return [{ service: MESSAGING_NAMES[index] ?? "", error: { code, message: message.slice(0, 500) } }];
+    return [{ service: DATABASE_NAMES[index] ?? "", error: { code, message: message.slice(0, 500) } }];
   });
   return { items, unreachable };
 }

@@ -167,6 +167,15 @@ describeOnStack("the stack under Prometheus", () => {
     await firing;
   }, 120_000);
 
+  test("a receiver of notifications that wants no more", async () => {
+    const back = receiver.leaves();
+    await created(system, [{ productId: system.demo.products.plenty, quantity: 1 }]);
+    await fires("NotificationsDisabled");
+    back();
+    const enable = { as: "operator", body: { reason: "it takes them again" } } as const;
+    await expect(system.api("/ops/notifications/enable", enable)).resolves.toMatchObject({ status: 200 });
+  }, 120_000);
+
   test("every alert there is has fired", async () => {
     const series = await watched.query(
       `count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[${RANGE}]))`,

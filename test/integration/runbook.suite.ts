@@ -184,10 +184,10 @@ export function runbook(shared: () => Shared): void {
     const { system } = shared();
     const outbox = await oms(system, "outbox");
     const lag = await oms(system, "lag");
-    for (const service of ["order", "product", "payment", "saga"]) {
+    for (const service of ["order", "product", "payment", "customer", "saga"])
       expect(outbox.out).toMatch(new RegExp(`^${service} +\\d+ +\\d+ +0$`, "m"));
+    for (const service of ["order", "product", "payment", "saga"])
       expect(lag.out).toMatch(new RegExp(`^${service}-service-group +oms\\.`, "m"));
-    }
     expect([outbox.code, lag.code]).toEqual([0, 0]);
   });
 

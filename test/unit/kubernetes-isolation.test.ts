@@ -118,6 +118,13 @@ describe.each(OVERLAYS)("k8s/overlays/%s", (overlay) => {
     }
   });
 
+  it("lets none but who talks to a provider or a receiver out to the internet", () => {
+    const open = egress.filter(({ peers }) => peers.some(({ ipBlock }) => ipBlock?.cidr === "0.0.0.0/0"));
+    const out = workloads.filter(({ labels }) => open.some(({ selector }) => matches(selector, labels)));
+    const names = out.map(({ labels }) => labels["app.kubernetes.io/name"]).sort();
+    expect(names).toEqual(overlay === "production" ? ["customer", "payment"] : []);
+  });
+
   it("runs every pod under the restricted standard", () => {
     const [namespace] = ofKind(manifests, "Namespace");
     expect(namespace?.metadata.labels).toMatchObject({ "pod-security.kubernetes.io/enforce": "restricted" });

@@ -4,6 +4,7 @@ import { type ActionContext, defineMixin } from "../../../lib/define.ts";
 import type { DomainEvent } from "../../../lib/events.ts";
 import { log } from "../../../lib/logging.ts";
 import { metricsOf } from "../../../lib/metrics.ts";
+import type { OutboxStanding, PartitionStanding } from "../../../lib/operator-contracts.ts";
 import { pageBy, seekOf } from "../../../lib/page.ts";
 import { actor, cursor, deedReason, limit, uuid } from "../../../lib/params.ts";
 import type { Poller } from "../../../lib/poller.ts";
@@ -75,6 +76,28 @@ interface NotificationLog {
   /** Where notifications are sent. */
   notificationWorker?: Poller;
 }
+
+/** What stands in for inbox and outbox where nobody is told of orders: operators ask every service for its queues. */
+export const nothingToTell = () =>
+  defineMixin()({
+    actions: {
+      lag: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        handler: async (): Promise<{ partitions: PartitionStanding[] }> => ({ partitions: [] }),
+      },
+      outbox: {
+        callers: ["gateway"],
+        params: { $$strict: true },
+        handler: async (): Promise<OutboxStanding> => ({
+          service: "customer",
+          pending: 0,
+          lagSeconds: 0,
+          refused: 0,
+        }),
+      },
+    },
+  });
 
 interface Notifications {
   database: Database;
