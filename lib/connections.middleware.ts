@@ -6,9 +6,10 @@ import { openBus } from "./bus/open-bus.ts";
 import { type Config, ConfigError, databaseSetting, databaseUrl } from "./config.ts";
 import { natsOptions } from "./nats-options.ts";
 import { DATABASE_NAMES } from "./settings.ts";
-import { readTlsFiles, type TlsPart, tlsProblemOf } from "./tls.ts";
+import { hasBroken, readTlsFiles, type TlsPart, tlsProblemOf } from "./tls.ts";
 
 const TIMEOUT_MS = 5_000;
+const LOOKS_MAX = 5;
 
 /**
  * Before anything else of a process starts, a look whether certificates and credentials hold: a server that is away is
@@ -29,15 +30,23 @@ export function checkConnections(config: Config): Middleware {
   };
 }
 
-/** @throws ConfigError names the setting */
+/**
+ * Under TLS 1.3 a server says after the handshake that it wants another certificate of us, and what we have written by then
+ * can have the connection reset before we read that: one that merely broke is looked at again.
+ * @throws ConfigError names the setting
+ */
 async function check(part: TlsPart, connect: () => Promise<void>): Promise<void> {
-  try {
-    await connect();
-  } catch (error) {
-    if (error instanceof ConfigError) throw error;
-    const problem = tlsProblemOf(error, part);
-    // Whatever else is wrong may pass; readiness tells of it for as long as it does not.
-    if (problem !== undefined) throw problem;
+  for (let looks = 1; ; looks += 1) {
+    try {
+      await connect();
+      return;
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      const problem = tlsProblemOf(error, part);
+      if (problem !== undefined) throw problem;
+      // Whatever else is wrong may pass; readiness tells of it for as long as it does not.
+      if (looks === LOOKS_MAX || !hasBroken(error)) return;
+    }
   }
 }
 

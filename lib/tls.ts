@@ -70,6 +70,13 @@ export function tlsProblemOf(error: unknown, part: TlsPart): ConfigError | undef
   return undefined;
 }
 
+const BROKEN = /ECONNRESET|EPIPE|ECONNABORTED|CONNECTION_CLOSED|^DISCONNECT$|terminated unexpectedly/;
+
+/** Whether the connection ended without a word of why. */
+export function hasBroken(error: unknown): boolean {
+  return [...chainOf(error)].some(({ code, message }) => BROKEN.test(code) || BROKEN.test(message));
+}
+
 const ca = (part: TlsPart) => `${part}_CA`;
 const cert = (part: TlsPart) => `${part}_CERT`;
 const address = (part: TlsPart) => ADDRESSES[part];
