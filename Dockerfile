@@ -20,4 +20,4 @@ USER 1000:1000
 EXPOSE 3000 3030
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["node", "scripts/probe.ts", "/live"]
 # Node itself is process 1: SIGTERM reaches it, and it drains.
-CMD ["node", "--max-semi-space-size=16", "scripts/serve.ts"]
+CMD ["node", "--max-semi-space-size=32", "scripts/serve.ts"]

@@ -11,6 +11,12 @@ export interface MemberSetup {
 }
 
 /**
+ * By the answer a member hears that the group is being assigned anew, and all of them wait for the last to hear it: twelve
+ * in a session, not the usual three to five, for what a death has interrupted waits as well.
+ */
+export const heartbeatMsOf = (sessionTimeoutMs: number) => sessionTimeoutMs / 12;
+
+/**
  * One life of a kafkajs consumer. It ends when kafkajs says so (CRASH), when it gives no sign of life any more, or
  * when we stop; whoever wants to go on makes a new one.
  */
@@ -40,7 +46,7 @@ export class KafkaMember implements IntakeSource {
     this.#consumer = this.#client.kafka.consumer({
       groupId: setup.group,
       sessionTimeout: sessionTimeoutMs,
-      heartbeatInterval: sessionTimeoutMs / 5,
+      heartbeatInterval: heartbeatMsOf(sessionTimeoutMs),
       rebalanceTimeout: 30_000,
       // The broker answers at once when there is something; this only bounds an empty fetch, and so each stop.
       maxWaitTimeInMs: 50,

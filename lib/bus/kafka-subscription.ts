@@ -1,7 +1,7 @@
 import type { SubscribeOptions, Subscription, SubscriptionState } from "./bus.ts";
 import type { KafkaConnection } from "./kafka-client.ts";
 import { KafkaIntake } from "./kafka-intake.ts";
-import { KafkaMember } from "./kafka-member.ts";
+import { heartbeatMsOf, KafkaMember } from "./kafka-member.ts";
 
 export interface KafkaSubscriptionSetup extends Required<Omit<SubscribeOptions, "types">> {
   readonly connection: KafkaConnection;
@@ -24,7 +24,7 @@ export class KafkaSubscription implements Subscription {
     this.group = setup.group;
     this.#setup = setup;
     const { logger } = setup.connection;
-    this.#intake = new KafkaIntake({ ...setup, logger, heartbeatMs: setup.sessionTimeoutMs / 5 });
+    this.#intake = new KafkaIntake({ ...setup, logger, heartbeatMs: heartbeatMsOf(setup.sessionTimeoutMs) });
     this.#living = this.#live();
   }
 
