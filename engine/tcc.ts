@@ -66,24 +66,26 @@ class Move {
   }
 
   take(input: Input): Outcome<TccInstance> {
-    if (this.phase() === undefined || input.kind === "event") return this.unchanged();
+    const phase = this.phase();
+    if (phase === undefined || input.kind === "event") return this.unchanged();
     if (input.kind === "timer") return this.takeTimer();
     if (input.kind === "cancel") return this.cancelIfOpen(input.code, input.message);
     if (input.kind === "operator") return this.operate(input.action);
-    const call = this.owed().find(({ token }) => token === input.token);
-    const name = input.token.split(":")[1] ?? "";
-    if (!call) return this.unchanged();
-    return this.takeReply(name, input.reply);
+    const asked = this.asked(phase).find((one) => tokenOf(phase, one) === input.token);
+    return asked ? this.takeReply(phase, asked.name, input.reply) : this.unchanged();
   }
 
-  /** What the state asks of whom: everything open in its phase, the pivot before the others when confirming. */
+  /** What the state asks of whom. */
   owed(): CallEffect[] {
     const phase = this.phase();
-    if (!phase) return [];
+    return phase ? this.asked(phase).map((participant) => this.effect(phase, participant)) : [];
+  }
+
+  /** Whoever is open in this phase; the pivot before the others when confirming. */
+  private asked(phase: TccPhase): readonly TccParticipant[] {
     const open = this.instance.participants.filter(({ state }) => isOpen(phase, state));
-    const pivot = open.find(({ name }) => this.role(name).pivot);
-    const asked = phase === "confirm" && pivot ? [pivot] : open;
-    return asked.map((participant) => this.effect(phase, participant));
+    const pivot = phase === "confirm" ? open.find(({ name }) => this.role(name).pivot) : undefined;
+    return pivot ? [pivot] : open;
   }
 
   outcome(durable: boolean, effects: readonly CallEffect[]): Outcome<TccInstance> {
@@ -107,7 +109,8 @@ class Move {
 
   /** Counts the attempts on, so that a late answer to an earlier one is not taken for an answer to these. */
   private askAnew(): Outcome<TccInstance> {
-    const asked = new Set(this.owed().map(({ token }) => token.split(":")[1]));
+    const phase = this.phase();
+    const asked = new Set(phase && this.asked(phase).map(({ name }) => name));
     const participants = this.instance.participants.map((one) =>
       asked.has(one.name) ? { ...one, attempts: one.attempts + 1 } : one,
     );
@@ -123,9 +126,7 @@ class Move {
     return this.outcome(false, this.owed());
   }
 
-  private takeReply(name: string, reply: Reply): Outcome<TccInstance> {
-    const phase = this.phase();
-    if (!phase) return this.unchanged();
+  private takeReply(phase: TccPhase, name: string, reply: Reply): Outcome<TccInstance> {
     if (reply.ok) return this.succeed(phase, name);
     const { type: code, message, retryable } = reply.error;
     const failure: TccFailure = { code, message, participant: name };
@@ -198,13 +199,12 @@ class Move {
     return state === "CANCELLING" ? "cancel" : undefined;
   }
 
-  private effect(phase: TccPhase, { name, attempts }: TccParticipant): CallEffect {
+  private effect(phase: TccPhase, participant: TccParticipant): CallEffect {
     const { id: gid, input, failure } = this.instance;
-    const { action, params } = this.role(name).operations[phase];
-    const token = `${phase}:${name}:${attempts}`;
+    const { action, params } = this.role(participant.name).operations[phase];
     return {
       kind: "call",
-      token,
+      token: tokenOf(phase, participant),
       action,
       params: params({ gid, input, failure }),
       timeoutMs: this.options.callTimeoutMs,
@@ -230,6 +230,8 @@ class Move {
     this.set({ participants: participants.map((one) => (one.name === name ? { ...one, ...change } : one)) });
   }
 }
+
+const tokenOf = (phase: TccPhase, { name, attempts }: TccParticipant) => `${phase}:${name}:${attempts}`;
 
 function isOpen(phase: TccPhase, state: TccParticipant["state"]): boolean {
   if (phase === "try") return state === "PENDING";

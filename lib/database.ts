@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import pg from "pg";
+import { arrayLiteral } from "./array-literal.ts";
 import { asDatabaseError, isConnectionError, isSerializationFailure } from "./database-errors.ts";
 import { CommitOutcomeUnknownError } from "./errors.ts";
 import { faults, passCommit, passRead } from "./fault-points.ts";
@@ -101,7 +102,11 @@ export function openDatabase(options: DatabaseOptions): Database {
     counters.commits += 1;
     try {
       if (faults.armed) await passBefore(place, statement.name, !onlyReads(statement));
-      const result = await pool.query({ name: statement.name, text: statement.text, values: [...values] });
+      const result = await pool.query({
+        name: statement.name,
+        text: statement.text,
+        values: values.map(encoded),
+      });
       if (faults.armed && !onlyReads(statement)) await passCommit(place, statement.name, "after");
       return result.rows as Row[];
     } catch (error) {
@@ -124,6 +129,8 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
   };
 }
+
+const encoded = (value: unknown) => (Array.isArray(value) ? (arrayLiteral(value) ?? value) : value);
 
 const passBefore = (place: string, statement: string, writes: boolean) =>
   writes ? passCommit(place, statement, "before") : passRead(place, statement);
@@ -172,7 +179,7 @@ async function runOnce<Result>(database: Database, work: (tx: Tx) => Promise<Res
     if (faults.armed) wrote ||= !onlyReads(statement);
     counters.statements += 1;
     gather(client);
-    return client.query({ name: statement.name, text: statement.text, values: [...values] });
+    return client.query({ name: statement.name, text: statement.text, values: values.map(encoded) });
   };
   const track = (running: Promise<unknown>) => {
     // Awaited at the end; this only keeps an early failure from counting as unhandled meanwhile.

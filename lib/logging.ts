@@ -2,6 +2,7 @@ import type { BrokerOptions, Context, Logger } from "moleculer";
 import pino from "pino";
 import type { Config } from "./config.ts";
 import type { CallMeta } from "./define.ts";
+import { standardOutput } from "./log-output.ts";
 import { traceIdOf } from "./tracing/tracing.ts";
 
 /** What a line is about. Ids only: a log holds no personal data. */
@@ -133,7 +134,8 @@ function renamed(details: { requestID?: unknown; nodeID?: unknown }): Record<str
 
 /** The `logger` of a broker. */
 export function loggerOptions(config: Config): BrokerOptions["logger"] {
-  return { type: "Pino", options: { pino: { options: pinoOptions(config) } } };
+  const destination = config.LOG_FORMAT === "json" ? standardOutput() : undefined;
+  return { type: "Pino", options: { pino: { options: pinoOptions(config), destination } } };
 }
 
 /**
