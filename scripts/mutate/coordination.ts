@@ -95,7 +95,7 @@ export const COORDINATION: readonly Mutation[] = [
   {
     guard: "TCC: the pivot goes first",
     file: "engine/tcc.ts",
-    find: 'pivot ? [pivot] : open',
+    find: "pivot ? [pivot] : open",
     replace: "open",
     suite: "unit/tcc.properties.test.ts",
   },
