@@ -58,18 +58,19 @@ export class Engine<I extends Instance, Tx> {
   async receive(tx: Tx, events: readonly ReceivedInput[]): Promise<() => void> {
     const settled: Settled<I>[] = [];
     let open = events;
-    let current = this.cached(events);
+    let copies = this.cached(events);
     for (let round = 0; open.length > 0 && round < CONFLICTS_MAX; round += 1) {
-      const missing = [...new Set(open.map(({ id }) => id))].filter((id) => !current.has(id)).sort();
-      const loaded = missing.length > 0 ? await this.ports.store.load(tx, missing) : [];
-      for (const instance of loaded) current.set(instance.id, instance);
-      const folded = this.fold(open, current);
+      const missing = [...new Set(open.map(({ id }) => id))].filter((id) => !copies.has(id)).sort();
+      const loaded = missing.length > 0 ? await this.load(tx, missing) : [];
+      const folded = this.fold(open, new Map([...copies, ...loaded.map((one) => [one.id, one] as const)]));
       const changes = folded.map(({ change }) => change);
       const saved = changes.length > 0 ? await this.ports.store.save(tx, changes) : new Set<string>();
       settled.push(...folded.filter(({ change }) => saved.has(change.after.id)));
-      const lost = new Set(changes.map(({ after }) => after.id).filter((id) => !saved.has(id)));
-      open = open.filter(({ id }) => lost.has(id));
-      current = new Map();
+      const moved = new Set(changes.map(({ after }) => after.id));
+      // Nobody brings an event again: a copy to which it means nothing may be behind its row, as one that was not saved is.
+      const behind = (id: string) => (moved.has(id) ? !saved.has(id) : copies.has(id));
+      open = open.filter(({ id }) => behind(id));
+      copies = new Map();
     }
     if (open.length > 0) throw new Error("the instances keep changing under this batch of events");
     return () => {
@@ -209,6 +210,14 @@ export class Engine<I extends Instance, Tx> {
     if (this.cache.size <= (this.options.cacheSizeMax ?? CACHE_SIZE_MAX)) return;
     const [oldest] = this.cache.keys();
     if (oldest !== undefined) this.cache.delete(oldest);
+  }
+
+  /** Rows as they stand; what memory has of them and is behind is forgotten. */
+  private async load(tx: Tx, ids: readonly string[]): Promise<readonly I[]> {
+    const loaded = await this.ports.store.load(tx, ids);
+    for (const { id, version } of loaded)
+      if ((this.cache.get(id)?.version ?? version) < version) this.cache.delete(id);
+    return loaded;
   }
 
   private cached(events: readonly ReceivedInput[]): Map<string, I> {

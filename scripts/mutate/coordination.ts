@@ -11,6 +11,14 @@ export const COORDINATION: readonly Mutation[] = [
     test: "a save goes through only from the version",
   },
   {
+    guard: "engine: a copy to which an event means nothing may be behind",
+    file: "engine/engine.ts",
+    find: "moved.has(id) ? !saved.has(id) : copies.has(id)",
+    replace: "moved.has(id) && !saved.has(id)",
+    suite: "unit/engine.test.ts",
+    test: "an event that means nothing to a stale copy",
+  },
+  {
     guard: "saga: token of a reply",
     file: "engine/saga.ts",
     find: " || input.token !== this.token()",

@@ -7,6 +7,7 @@ import {
   type Node,
   newStore,
   STOCK_TIMEOUT_MS,
+  stockReleased,
   stockReserved,
 } from "./engine.world.ts";
 
@@ -107,6 +108,20 @@ test("an event that meets a stale copy is applied to the saga as it stands", asy
   await called(a, "order.confirm");
   expect(store.row("s")).toMatchObject({ step: "confirmOrder", progress: { results: {} } });
   expect(store.row("s").progress.early).toBeUndefined();
+});
+
+test("an event that means nothing to a stale copy is applied to the saga as it stands", async () => {
+  const store = newStore();
+  const [one, other] = [createNode(store), createNode(store)];
+  one.engine.adopt(insertSagas(store, "s"));
+  await toStock(one);
+  const cancel = { kind: "cancel", code: "CANCELLED_BY_CUSTOMER", message: "" } as const;
+  await expect(other.engine.offer("s", cancel, () => undefined)).resolves.toBe(true);
+  // The copy still waits for its stock, and is not told of any that comes back.
+  await deliver(store, one.engine, [stockReleased("s")]);
+  expect(store.row("s")).toMatchObject({ state: "COMPENSATING", step: "draftOrder" });
+  await called(one, "order.cancel");
+  expect(one.failures).toEqual([]);
 });
 
 test("a process that dies between its commit and its calls: another node performs them when the lease ends", async () => {

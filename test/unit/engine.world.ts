@@ -84,14 +84,13 @@ export function insertSagas(store: MemoryStore<SagaInstance>, ...ids: readonly s
 }
 
 let events = 0;
-export const stockReserved = (id: string, eventId?: string) => {
+const eventOf = (type: string) => (id: string, eventId?: string) => {
   events += 1;
   const data = { orderId: `order ${id}`, items: [] };
-  return {
-    id,
-    input: { kind: "event" as const, eventId: eventId ?? `event-${events}`, type: "STOCK_RESERVED", data },
-  };
+  return { id, input: { kind: "event" as const, eventId: eventId ?? `event-${events}`, type, data } };
 };
+export const stockReserved = eventOf("STOCK_RESERVED");
+export const stockReleased = eventOf("STOCK_RELEASED");
 
 /** Delivers events as a consumer does: in a transaction, and acts after its commit. */
 export async function deliver(
