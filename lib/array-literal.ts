@@ -16,6 +16,19 @@ export function arrayLiteral(values: readonly unknown[]): string | undefined {
   return `{${elements.join(",")}}`;
 }
 
+/** An array as a parameter of a statement; pg asks for its text when it sends it. */
+export class ArrayParameter {
+  readonly elements: readonly unknown[];
+
+  constructor(elements: readonly unknown[]) {
+    this.elements = elements;
+  }
+
+  toPostgres(): unknown {
+    return arrayLiteral(this.elements) ?? this.elements;
+  }
+}
+
 function elementOf(value: unknown): string | undefined {
   if (typeof value === "string") return PLAIN.test(value) ? value : `"${value.replace(SPECIAL, "\\$&")}"`;
   if (value === null || value === undefined) return "NULL";

@@ -1,6 +1,6 @@
 import type { Duplex } from "node:stream";
 import pg from "pg";
-import { arrayLiteral } from "./array-literal.ts";
+import { ArrayParameter } from "./array-literal.ts";
 import { asDatabaseError, isConnectionError, isSerializationFailure } from "./database-errors.ts";
 import { CommitOutcomeUnknownError } from "./errors.ts";
 import { faults, passCommit, passRead } from "./fault-points.ts";
@@ -130,7 +130,7 @@ export function openDatabase(options: DatabaseOptions): Database {
   };
 }
 
-const encoded = (value: unknown) => (Array.isArray(value) ? (arrayLiteral(value) ?? value) : value);
+const encoded = (value: unknown) => (Array.isArray(value) ? new ArrayParameter(value) : value);
 
 const passBefore = (place: string, statement: string, writes: boolean) =>
   writes ? passCommit(place, statement, "before") : passRead(place, statement);

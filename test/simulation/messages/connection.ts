@@ -1,4 +1,5 @@
 import type pg from "pg";
+import { ArrayParameter } from "../../../lib/array-literal.ts";
 import type { Database } from "../../../lib/database.ts";
 import { asDatabaseError } from "../../../lib/database-errors.ts";
 import type { ModelDatabase, ModelTx } from "../model-database.ts";
@@ -34,6 +35,8 @@ export function connect(database: ModelDatabase, tables: MessageTables, owner: P
     close: async () => undefined,
   };
 }
+
+const asGiven = (value: unknown) => (value instanceof ArrayParameter ? value.elements : value);
 
 type Query = string | { readonly name: string; readonly values: readonly unknown[] };
 
@@ -77,7 +80,7 @@ class Connection {
     else if (typeof query !== "string") {
       const { name, values } = query;
       const rows = await this.tables
-        .execute(this.database, this.owner, name, values, this.tx)
+        .execute(this.database, this.owner, name, values.map(asGiven), this.tx)
         .catch(this.broken);
       return { rows: rows ?? [], command };
     }
