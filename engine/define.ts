@@ -80,10 +80,6 @@ export interface SagaDefinition<Input = unknown> {
   readonly input?: Input;
 }
 
-export interface ActionMap {
-  [action: string]: { params: object; result: unknown };
-}
-
 interface CallOptions<Input, Results, Params, Result, Recorded> {
   readonly params: (scope: Scope<Input, Results>) => Params;
   /** What of the result later steps and the compensation need; the rest is not stored. */

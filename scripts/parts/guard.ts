@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Part } from "./part.ts";
 import { nodeProgram } from "./process.ts";
 
 /** One signal on the way from "please stop" to "gone", and how long it is given. */
@@ -37,12 +36,6 @@ export const watchdogMarker = "parts/watchdog.ts";
 /** One watchdog for all parts of this process; it leaves with the last of them. */
 let watchdog: ChildProcess | undefined;
 const guarded = new Map<number, Guarded>();
-
-/** Arms the watchdog for a part: should our process die in whatever way, the part is stopped. */
-export function stopOnExit(part: Part): void {
-  if (part.pid === 0) return;
-  guard({ pid: part.pid, marker: "", steps: part.name === "postgres" ? postgresSteps : termSteps });
-}
 
 /** The watchdog's process id, started when there is none yet. */
 export function watchdogPid(): number {

@@ -43,13 +43,3 @@ export function postingOf(movement: Movement): readonly [LedgerEntry, LedgerEntr
     { ...entry, account: credit, direction: "credit" },
   ];
 }
-
-/** Debits less credits per account and currency. All of them together are 0. */
-export function balances(entries: readonly LedgerEntry[]): ReadonlyMap<string, number> {
-  const sums = new Map<string, number>();
-  for (const { account, direction, amountMinor, currency } of entries) {
-    const name = `${account} ${currency}`;
-    sums.set(name, (sums.get(name) ?? 0) + (direction === "debit" ? amountMinor : -amountMinor));
-  }
-  return sums;
-}

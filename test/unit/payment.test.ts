@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { PaymentStatus } from "../../lib/contracts.ts";
-import { balances, type LedgerEntry, type Movement, postingOf } from "../../services/payment/ledger.ts";
+import { type LedgerEntry, type Movement, postingOf } from "../../services/payment/ledger.ts";
 import {
   type AttemptState,
   isFinal,
@@ -11,6 +11,16 @@ import {
   settle,
 } from "../../services/payment/payment.ts";
 import type { Operation, ProviderResult } from "../../services/payment/psp/port.ts";
+
+/** Debits less credits per account and currency. All of them together are 0. */
+function balances(entries: readonly LedgerEntry[]): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const { account, direction, amountMinor, currency } of entries) {
+    const name = `${account} ${currency}`;
+    sums.set(name, (sums.get(name) ?? 0) + (direction === "debit" ? amountMinor : -amountMinor));
+  }
+  return sums;
+}
 
 /** The payment's legal moves one by one, and what any order of a provider's answers makes of it. */
 

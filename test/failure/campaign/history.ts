@@ -62,6 +62,5 @@ export class History {
 }
 
 export const isAccepted = ({ status }: Answer) => status >= 200 && status < 300;
-export const firstAnswer = ({ answers }: Asked) => answers[0];
 export const acceptedOf = (history: History, operation: Asked["operation"]) =>
   history.asked.filter((one) => one.operation === operation && one.answers.some(isAccepted));
