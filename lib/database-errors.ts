@@ -14,10 +14,15 @@ export function isSerializationFailure(error: unknown): boolean {
   return code === "40001" || code === "40P01";
 }
 
-/** Repeating the transaction may well succeed: locks, timeouts, conflicts, or the database being away. */
-export function isTransientDatabaseError(error: unknown): boolean {
+/** Others were in the way: a lock, a conflict, or a statement that took too long. Nothing has happened. */
+export function isInTheWay(error: unknown): boolean {
   // 55P03: lock not available, 57014: statement timeout.
-  return isSerializationFailure(error) || isConnectionError(error) || /^(55P03|57014)$/.test(codeOf(error));
+  return isSerializationFailure(error) || /^(55P03|57014)$/.test(codeOf(error));
+}
+
+/** Repeating the transaction may well succeed: others were in the way, or the database is away. */
+export function isTransientDatabaseError(error: unknown): boolean {
+  return isInTheWay(error) || isConnectionError(error);
 }
 
 // 08*: connection exceptions, 57P0x: shutting down or starting up, 53*: out of resources (connections, disk).

@@ -1,4 +1,5 @@
 import { STATUS_CODES } from "node:http";
+import { isInTheWay } from "../../lib/database-errors.ts";
 import { type ErrorFacts, type FieldError, factsOf } from "../../lib/errors.ts";
 
 /** RFC 9457. */
@@ -33,6 +34,12 @@ const OVERLOADED: Outcome = {
   status: 503,
   code: "OVERLOADED",
   detail: "Too much work is waiting. Repeat later.",
+};
+const BUSY: Outcome = {
+  status: 503,
+  code: "DATABASE_BUSY",
+  detail:
+    "Others were in the way for too long; nothing was changed. Repeat it under the same Idempotency-Key.",
 };
 const INTERNAL: Outcome = {
   status: 500,
@@ -94,7 +101,7 @@ export interface ProblemAnswer {
 /** What the outside is told of an error, wherever it was thrown: never a stack, never SQL. */
 export function problemOf(error: unknown, instance: string, correlationId: string): ProblemAnswer {
   const facts = factsOf(error);
-  const { status, code, detail } = outcomeOf(facts);
+  const { status, code, detail } = isInTheWay(error) ? BUSY : outcomeOf(facts);
   const errors = code === "VALIDATION_FAILED" ? fieldErrorsOf(facts.data) : undefined;
   const type = `urn:holdfast:problem:${code.toLowerCase().replaceAll("_", "-")}`;
   const title = STATUS_CODES[status] ?? "Error";

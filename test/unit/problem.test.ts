@@ -54,6 +54,12 @@ test("a request in progress says when to come back", () => {
 
 test.each([
   [new DatabaseUnavailableError("order"), 503, "DATABASE_UNAVAILABLE"],
+  // As PostgreSQL's driver throws it, and as it arrives from another process.
+  [
+    Object.assign(new Error("canceling statement due to lock timeout"), { code: "55P03" }),
+    503,
+    "DATABASE_BUSY",
+  ],
   [new CommitOutcomeUnknownError("order"), 503, "COMMIT_OUTCOME_UNKNOWN"],
   [new OverloadedError("saga.createOrder"), 503, "OVERLOADED"],
   [new Errors.ServiceNotFoundError({ action: "saga.createOrder" }), 503, "SERVICE_NOT_AVAILABLE"],

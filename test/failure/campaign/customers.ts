@@ -249,6 +249,8 @@ export class Customers {
       history.broken.add(error instanceof Error ? error.message : String(error));
     }
     const { status, text, body: read = {} } = answer;
+    // Documented, and still a bug of ours whenever it is seen.
+    if (status === 500) history.broken.add(`${method} ${path} was answered 500: ${text}`);
     return { status, text, body: read, code: typeof read.code === "string" ? read.code : undefined };
   }
 }
