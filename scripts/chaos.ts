@@ -15,9 +15,13 @@ const usage = `usage: npm run chaos -- [--minutes M] [--seed S] [--rate R] [--ke
   --plan        prints the schedule, and does nothing
 exit code: 0 no violations, 1 violations, 2 wrong arguments`;
 
+const LINGER_MS_MAX = 10_000;
+
 /** npm run chaos: two processes of each service on real servers, under load, while a seeded nemesis is at them. */
 try {
   process.exitCode = await main(readOptions(process.argv.slice(2)));
+  // After half an hour of faults something of ours or a library's may still wait for what will not come.
+  setTimeout(() => process.exit(), LINGER_MS_MAX).unref();
 } catch (error) {
   process.exitCode = reportFailure("chaos", error);
 }

@@ -8,10 +8,11 @@ import { leaveBarrier } from "../../mixins/tcc-barrier.store.ts";
 import { BRANCH } from "./branch.ts";
 import { type LedgerEntry, postingOf } from "./ledger.ts";
 import { type Asked, type Attempt, insertAttempts, type NewAttempt, type Payment } from "./payment.store.ts";
-import { type Settlement, settle } from "./payment.ts";
-import type { ProviderResult } from "./psp/port.ts";
+import { type AttemptStatus, type Settlement, settle } from "./payment.ts";
+import type { Operation, ProviderResult } from "./psp/port.ts";
 import {
   type EndedRefund,
+  endAuthorisations,
   endRefunds,
   postEntries,
   type SavedAttempt,
@@ -165,10 +166,14 @@ export class Books {
     postEntries(tx, this.entries);
     endRefunds(tx, this.refunds);
     insertAttempts(tx, this.newAttempts);
-    // A refused capture must not stand in the way of the cancel that follows it.
-    const refused = [...this.attempts.values()].filter(
-      ({ operation, status }) => operation === "capture" && status === "declined",
+    const ended = (wanted: Operation, as: AttemptStatus) =>
+      [...this.attempts.values()].filter(({ operation, status }) => operation === wanted && status === as);
+    endAuthorisations(
+      tx,
+      ended("void", "succeeded").map(({ paymentId }) => paymentId),
     );
+    // A refused capture must not stand in the way of the cancel that follows it.
+    const refused = ended("capture", "declined");
     leaveBarrier(
       tx,
       BRANCH,

@@ -35,7 +35,7 @@ const SAVE_ATTEMPTS = statement(
   "settlement_save_attempts",
   `update payment_attempts a
    set status = t.status, error_code = t.code, provider_reference = coalesce(t.reference, a.provider_reference),
-       finished_at = case when t.status in ('succeeded', 'declined') then now() end,
+       finished_at = case when t.status in ('succeeded', 'declined') then now() else a.finished_at end,
        next_at = case when t.status = 'unknown' and a.next_at is not null
                       then now() + t.delay * interval '1 millisecond' end
    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[]) as t(id, status, code, reference, delay)
@@ -86,6 +86,17 @@ export function savePayments(tx: Tx, payments: readonly Payment[]): void {
     payments.map(({ errorCode }) => errorCode),
     payments.map(({ eventVersion }) => eventVersion),
   ]);
+}
+
+const END_AUTHORISATIONS = statement(
+  "settlement_end_authorisations",
+  `update payment_attempts set finished_at = now()
+   where payment_id = any($1) and operation = 'authorise' and finished_at is null`,
+);
+
+/** What became of an authorisation that has been let go is nobody's question any more, be it heard of or not. */
+export function endAuthorisations(tx: Tx, paymentIds: readonly string[]): void {
+  if (paymentIds.length > 0) tx.send(END_AUTHORISATIONS, [paymentIds]);
 }
 
 const POST = statement(

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { useServer } from "../support/service-database.ts";
+import { until } from "../support/until.ts";
 import { AMOUNT, expectBalanced, openPayments, type PaymentWorld, params } from "./payment.world.ts";
 
 /** Authorise, capture, void: every path that a global transaction can take through the payment service. */
@@ -21,6 +22,13 @@ const rows = (gid: string) =>
 const charges = (gid: string) =>
   world.sql<{ status: string; captured_minor: number }>(
     "select c.* from psp_simulator.charges c join payments p on p.authorisation_id = c.id where p.gid = $1",
+    [gid],
+  );
+
+const unfinished = (gid: string) =>
+  world.sql<{ operation: string; status: string }>(
+    `select a.operation, a.status from payment_attempts a join payments p on p.id = a.payment_id
+     where p.gid = $1 and a.finished_at is null`,
     [gid],
   );
 
@@ -186,10 +194,20 @@ test("a cancel while the authorisation is unknown voids whatever is there", asyn
   });
   expect(await world.call("payment.cancel", { gid: slow.gid })).toMatchObject({ status: "voided" });
   expect(await charges(slow.gid)).toMatchObject([{ status: "voided" }]);
+  expect(await unfinished(slow.gid)).toEqual([]);
   // The refusal of one late try must not open the barrier for the next.
   for (let late = 0; late < 2; late += 1) {
     await expect(world.call("payment.try", slow)).rejects.toMatchObject({ type: "TCC_HANGING" });
   }
+});
+
+test("an authorisation whose time runs out after its cancel leaves nothing open", async () => {
+  const slow = params("sim_slow");
+  const trying = world.call("payment.try", slow).catch((error: { type: string }) => error.type);
+  await until("it is being authorised", async () => (await unfinished(slow.gid)).length === 1);
+  expect(await world.call("payment.cancel", { gid: slow.gid })).toMatchObject({ status: "voided" });
+  await expect(trying).resolves.toMatch(/^(PAYMENT_UNKNOWN|TCC_HANGING)$/);
+  expect(await unfinished(slow.gid)).toEqual([]);
 });
 
 test("an order is captured once, whoever tries again", async () => {
