@@ -7,7 +7,12 @@ const RECORD_SEPARATOR = "\u001e";
 
 /** The parameter of `jsonColumn`. */
 export function joinJson(documents: readonly unknown[]): string {
-  return documents.map((document) => JSON.stringify(document)).join(RECORD_SEPARATOR);
+  return joinTexts(documents.map((document) => JSON.stringify(document)));
+}
+
+/** The same of documents that are JSON text already. */
+export function joinTexts(texts: readonly string[]): string {
+  return texts.join(RECORD_SEPARATOR);
 }
 
 /** SQL that reads such a parameter back as json[]; at least one document. */

@@ -122,7 +122,9 @@ export const SETTINGS = {
     100,
     "Tries of an event that its handler refuses, before it is a dead letter.",
   ),
-  SAGA_LEASE_MS: integer(4_000, 500, 600_000, "After this time without progress any node takes a saga over."),
+  // Longer than a call waits (REQUEST_TIMEOUT_MS): else another node repeats calls that this one still waits for, and may ask
+  // the dead replica that this one already knows.
+  SAGA_LEASE_MS: integer(6_000, 500, 600_000, "After this time without progress any node takes a saga over."),
   SAGA_POLL_MS: integer(500, 10, 60_000, "How often a node looks for sagas that are due."),
   CORS_ORIGINS: origins("Origins whose pages may use the API from a browser; none: browsers keep them out."),
   HTTP_HEADERS_TIMEOUT_MS: integer(10_000, 100, 600_000, "A request's headers have to be there after this."),

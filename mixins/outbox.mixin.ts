@@ -34,22 +34,19 @@ interface OutboxVars {
 
 /**
  * Transactional outbox: `this.enqueueEvents(tx, events)` appends in the caller's transaction; a relay moves
- * what is committed to the bus, woken by the commit, with polling as fallback. Needs the database mixin.
+ * what is committed to the bus, handed over by the commit, with polling as fallback. Needs the database mixin.
  */
 export const outbox = (service: string) =>
   defineMixin<OutboxVars>()({
     methods: {
       /** @throws EventInvalidError when the data breaks the event's schema */
       enqueueEvents(tx: Tx, events: readonly NewEvent[]): void {
-        appendEvents(
-          tx,
-          events.map((event) => {
-            assertEventData(event.type, event.data);
-            const { topic, aggregateType, version } = EVENTS[event.type];
-            return { ...event, topic, aggregateType, version };
-          }),
-        );
-        tx.afterCommit(() => this.relay.wake());
+        const complete = events.map((event) => {
+          assertEventData(event.type, event.data);
+          const { topic, aggregateType, version } = EVENTS[event.type];
+          return { ...event, topic, aggregateType, version };
+        });
+        appendEvents(tx, complete, this.relay.handOver);
       },
     },
     created() {

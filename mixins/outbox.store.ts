@@ -1,7 +1,7 @@
 import { v7 as uuidv7 } from "uuid";
 import type { BusMessage } from "../lib/bus/bus.ts";
 import type { Database, Tx } from "../lib/database.ts";
-import { joinJson, jsonColumn } from "../lib/json-column.ts";
+import { joinJson, joinTexts, jsonColumn } from "../lib/json-column.ts";
 import { statement } from "../lib/statement.ts";
 import { traceparentOf, tracing } from "../lib/tracing/tracing.ts";
 
@@ -30,48 +30,90 @@ const APPEND = statement(
      returning position, id, aggregate_id
    )
    insert into outbox_delivery (position, event_id, bucket)
-   select position, id, get_byte(uuid_send(aggregate_id), 15) & 15 from appended`,
+   select position, id, get_byte(uuid_send(aggregate_id), 15) & 15 from appended
+   returning position, event_id, bucket`,
 );
 
-/** Appends events; the aggregates' rows must be locked already by this transaction. */
-export function appendEvents(tx: Tx, events: readonly OutboxEvent[]): void {
+interface AppendedRow {
+  position: number;
+  event_id: string;
+  bucket: number;
+}
+
+/**
+ * Appends events; the aggregates' rows must be locked already by this transaction. Once it has committed, whoever is to
+ * publish them gets them as a relay would read them.
+ */
+export function appendEvents(
+  tx: Tx,
+  events: readonly OutboxEvent[],
+  handOver?: (events: readonly PendingEvent[]) => void,
+): void {
   if (events.length === 0) return;
-  const timestamp = new Date().toISOString();
+  const createdAtMs = Date.now();
+  const timestamp = new Date(createdAtMs).toISOString();
   const ids = events.map(() => uuidv7());
-  const payloads = events.map((event, index) => ({
-    eventId: ids[index],
-    eventType: event.type,
-    aggregateId: event.aggregateId,
-    aggregateType: event.aggregateType,
-    aggregateVersion: event.aggregateVersion,
+  const payloads = events.map((event, index) =>
+    JSON.stringify({
+      eventId: ids[index],
+      eventType: event.type,
+      aggregateId: event.aggregateId,
+      aggregateType: event.aggregateType,
+      aggregateVersion: event.aggregateVersion,
+      timestamp,
+      version: event.version,
+      correlationId: event.correlationId,
+      data: event.data,
+    }),
+  );
+  const headers = events.map(({ correlationId, causationId }) => ({
+    "correlation-id": correlationId,
+    "causation-id": causationId,
     timestamp,
-    version: event.version,
-    correlationId: event.correlationId,
-    data: event.data,
+    traceparent: tracing.on ? traceparentOf({ correlationId, causationId }) : undefined,
   }));
-  tx.send(APPEND, [
+  const appending = tx.query<AppendedRow>(APPEND, [
     ids,
     events.map((event) => event.aggregateType),
     events.map((event) => event.aggregateId),
     events.map((event) => event.aggregateVersion),
     events.map((event) => event.type),
     events.map((event) => event.topic),
-    joinJson(payloads),
-    joinJson(
-      events.map(({ correlationId, causationId }) => ({
-        "correlation-id": correlationId,
-        "causation-id": causationId,
-        timestamp,
-        traceparent: tracing.on ? traceparentOf({ correlationId, causationId }) : undefined,
-      })),
-    ),
+    joinTexts(payloads),
+    joinJson(headers),
   ]);
+  // Its failure is the transaction's, which tells of it.
+  const appended = appending.catch(() => []);
+  if (handOver === undefined) return;
+  const pending = (rows: readonly AppendedRow[]) => {
+    const rowOf = new Map(rows.map((row) => [row.event_id, row]));
+    return events.map((event, index): PendingEvent => {
+      const id = ids[index] as string;
+      const { position, bucket } = rowOf.get(id) as AppendedRow;
+      const { aggregateId, aggregateVersion, type, topic } = event;
+      const given = { ...present(headers[index] ?? {}), "event-id": id, "event-type": type };
+      const message = { topic, key: aggregateId, value: payloads[index] as string, headers: given };
+      return {
+        position,
+        bucket,
+        aggregateId,
+        aggregateVersion,
+        retryCount: 0,
+        type,
+        createdAtMs,
+        behind: false,
+        message,
+      };
+    });
+  };
+  tx.afterCommit(() => void appended.then((rows) => handOver(pending(rows))));
 }
 
 export interface PendingEvent {
   readonly position: number;
   readonly bucket: number;
   readonly aggregateId: string;
+  readonly aggregateVersion: number;
   readonly retryCount: number;
   readonly type: string;
   readonly createdAtMs: number;
@@ -84,7 +126,7 @@ export interface PendingEvent {
 // Ordered by position: within an aggregate that is the order of its versions, because its row was locked.
 const PENDING = statement(
   "outbox_pending",
-  `select d.position, d.bucket, d.retry_count, e.id, e.aggregate_id, e.event_type, e.topic,
+  `select d.position, d.bucket, d.retry_count, e.id, e.aggregate_id, e.aggregate_version, e.event_type, e.topic,
           e.payload::text as payload, e.headers, extract(epoch from e.created_at) * 1000 as created_at_ms,
           $1 > 0 and e.aggregate_version > 1 and exists (
             select 1 from outbox_events p join outbox_delivery pd on pd.position = p.position
@@ -107,6 +149,7 @@ interface PendingRow {
   retry_count: number;
   id: string;
   aggregate_id: string;
+  aggregate_version: number;
   event_type: string;
   topic: string;
   payload: string;
@@ -127,6 +170,7 @@ export async function pendingEvents(
     position: row.position,
     bucket: row.bucket,
     aggregateId: row.aggregate_id,
+    aggregateVersion: row.aggregate_version,
     retryCount: row.retry_count,
     type: row.event_type,
     createdAtMs: Number(row.created_at_ms),
@@ -140,8 +184,8 @@ export async function pendingEvents(
   }));
 }
 
-function present(headers: Record<string, string | null>): Record<string, string> {
-  const entries = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] !== null);
+function present(headers: Record<string, string | null | undefined>): Record<string, string> {
+  const entries = Object.entries(headers).filter((entry): entry is [string, string] => entry[1] != null);
   return Object.fromEntries(entries);
 }
 

@@ -52,7 +52,14 @@ async function main({ minutes, seed, rate, keep, verbose, times, plan: planOnly 
     console.log(`chaos: ${Math.round((performance.now() - startedAt) / 1_000)} s: ${line}`);
   const tell = verbose ? progress : () => undefined;
   progress(`seed ${seed}`);
-  const result = await runCampaign({ seed, minutes, storiesPerSecond: rate, progress, tell, keep });
+  const result = await runCampaign({
+    seed,
+    minutes,
+    storiesPerSecond: rate,
+    progress,
+    tell,
+    keep: (come) => keep || violationsOf(come, times).length > 0,
+  });
   console.log(reportLines(result, release, times).join("\n"));
   return violationsOf(result, times).length > 0 ? 1 : 0;
 }

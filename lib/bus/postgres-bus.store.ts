@@ -1,15 +1,11 @@
 import type { Database, Tx } from "../database.ts";
 import { statement } from "../statement.ts";
-import type { PartitionLag, TopicDefinition } from "./bus.ts";
+import type { BusMessage, PartitionLag, ReceivedMessage, TopicDefinition } from "./bus.ts";
 import { SEPARATOR } from "./check-messages.ts";
 
-/** A message with its partition; headers as JSON text. */
 export interface LogEntry {
-  readonly topic: string;
+  readonly message: BusMessage;
   readonly partition: number;
-  readonly key: string;
-  readonly value: string;
-  readonly headers: string;
 }
 
 /**
@@ -28,12 +24,14 @@ const append = statement(
    ), bases as (
      select array_agg(a.base order by s.slot) as at
      from generate_series(1, cardinality($1::text[])) s(slot) left join advanced a on a.slot = s.slot
+   ), logged as (
+     insert into bus_log (topic, partition, "offset", key, value, headers)
+     select ($1::text[])[m.slot], ($2::int[])[m.slot], (select at from bases)[m.slot] + m.position,
+            coalesce(m.key, ''), coalesce(m.value, ''), m.headers
+     from unnest($4::int[], $5::int[], string_to_array($6, E'\\x1e'), string_to_array($7, E'\\x1e'),
+                 string_to_array($8, E'\\x1e')) m(slot, position, key, value, headers)
    )
-   insert into bus_log (topic, partition, "offset", key, value, headers)
-   select ($1::text[])[m.slot], ($2::int[])[m.slot], (select at from bases)[m.slot] + m.position,
-          coalesce(m.key, ''), coalesce(m.value, ''), m.headers
-   from unnest($4::int[], $5::int[], string_to_array($6, E'\\x1e'), string_to_array($7, E'\\x1e'),
-               string_to_array($8, E'\\x1e')) m(slot, position, key, value, headers)`,
+   select slot::int, base, date_part('epoch', now()) * 1000 as "timestampMs" from advanced`,
 );
 
 interface Slot {
@@ -43,10 +41,19 @@ interface Slot {
   count: number;
 }
 
-/** Appends the entries, each partition's in the order given. */
-export async function appendEntries(database: Database, entries: readonly LogEntry[]): Promise<void> {
+interface Base {
+  readonly slot: number;
+  readonly base: number;
+  readonly timestampMs: number;
+}
+
+/** Appends the entries, each partition's in the order given. Answers them as they stand in the log. */
+export async function appendEntries(
+  database: Database,
+  entries: readonly LogEntry[],
+): Promise<ReceivedMessage[]> {
   const byName = new Map<string, Slot>();
-  const slotOf = entries.map(({ topic, partition }) => {
+  const slotOf = entries.map(({ message: { topic }, partition }) => {
     const name = `${topic}/${partition}`;
     const slot = byName.get(name) ?? { topic, partition, index: 0, count: 0 };
     byName.set(name, slot);
@@ -57,16 +64,22 @@ export async function appendEntries(database: Database, entries: readonly LogEnt
     slot.index = index + 1;
   });
   const positions = slotOf.map((slot) => slot.count++);
-  await database.query(append, [
+  const bases = await database.query<Base>(append, [
     slots.map((slot) => slot.topic),
     slots.map((slot) => slot.partition),
     slots.map((slot) => slot.count),
     slotOf.map((slot) => slot.index),
     positions,
-    entries.map((entry) => entry.key).join(SEPARATOR),
-    entries.map((entry) => entry.value).join(SEPARATOR),
-    entries.map((entry) => entry.headers).join(SEPARATOR),
+    entries.map(({ message }) => message.key).join(SEPARATOR),
+    entries.map(({ message }) => message.value).join(SEPARATOR),
+    entries.map(({ message }) => JSON.stringify(message.headers)).join(SEPARATOR),
   ]);
+  const baseOf = new Map(bases.map((one) => [one.slot, one]));
+  return entries.map(({ message, partition }, index) => {
+    const { base, timestampMs } = baseOf.get(slotOf[index]?.index ?? 0) as Base;
+    const offset = String(base + (positions[index] ?? 0));
+    return { ...message, partition, offset, timestampMs: Math.trunc(timestampMs) };
+  });
 }
 
 function inLockOrder(a: Slot, b: Slot): number {

@@ -2,9 +2,16 @@ import { createBatcher } from "../batcher.ts";
 import { type Database, openDatabase } from "../database.ts";
 import { isSerializationFailure } from "../database-errors.ts";
 import { factsOf } from "../errors.ts";
-import { type Bus, type BusMessage, BusUnavailableError, type SubscribeOptions } from "./bus.ts";
+import {
+  type Bus,
+  type BusMessage,
+  BusUnavailableError,
+  type ReceivedMessage,
+  type SubscribeOptions,
+} from "./bus.ts";
 import { type BusLogger, silentLogger } from "./bus-logger.ts";
 import { checkMessages } from "./check-messages.ts";
+import { offer } from "./near-messages.ts";
 import { partitionOf } from "./partitioner.ts";
 import {
   appendEntries,
@@ -39,7 +46,7 @@ const CHARACTERS_MAX = 4_000_000;
  * The event log in PostgreSQL, for one machine.
  *
  * No LISTEN/NOTIFY: a commit with a NOTIFY takes a lock of the whole database, so that publishers would flush
- * one after the other. In one process a wake-up needs no server. Across processes polling finds the news, every
+ * one after the other. In one process a wake-up needs no server, and brings the messages along. Across processes polling finds the news, every
  * 20 ms while there are some, and then ever less often: a poll costs 0.1 ms.
  */
 export function createPostgresBus(options: PostgresBusOptions): Bus {
@@ -66,7 +73,7 @@ export function createPostgresBus(options: PostgresBusOptions): Bus {
     name: "bus-publish",
     concurrency: 1,
     run: async (calls) => {
-      for (const entries of chunksOf(calls.flat())) await appendOnce(publisher, entries);
+      for (const entries of chunksOf(calls.flat())) offer(place, await appendOnce(publisher, entries));
       return calls.map(() => undefined);
     },
   });
@@ -74,12 +81,9 @@ export function createPostgresBus(options: PostgresBusOptions): Bus {
   const publish = async (messages: readonly BusMessage[]) => {
     checkMessages(messages);
     const counts = await topics.check(messages);
-    const entries = messages.map(({ topic, key, value, headers }) => ({
-      topic,
-      partition: partitionOf(key, counts.get(topic) ?? 1),
-      key,
-      value,
-      headers: JSON.stringify(headers),
+    const entries = messages.map((message) => ({
+      message,
+      partition: partitionOf(message.key, counts.get(message.topic) ?? 1),
     }));
     if (entries.length === 0) return;
     await append(entries);
@@ -131,7 +135,7 @@ function* chunksOf(entries: readonly LogEntry[]): Generator<readonly LogEntry[]>
   let characters = 0;
   for (const entry of entries) {
     chunk.push(entry);
-    characters += entry.value.length;
+    characters += entry.message.value.length;
     if (chunk.length < ENTRIES_MAX && characters < CHARACTERS_MAX) continue;
     yield chunk;
     chunk = [];
@@ -141,7 +145,7 @@ function* chunksOf(entries: readonly LogEntry[]): Generator<readonly LogEntry[]>
 }
 
 /** A deadlock cannot happen while all lock in one order, but a retention job of an operator may not know it. */
-async function appendOnce(database: Database, entries: readonly LogEntry[]): Promise<void> {
+async function appendOnce(database: Database, entries: readonly LogEntry[]): Promise<ReceivedMessage[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await appendEntries(database, entries);

@@ -1,6 +1,7 @@
 import type { Database } from "../database.ts";
 import { InvariantError } from "../errors.ts";
 import type { ReceivedMessage } from "./bus.ts";
+import type { NearMessages } from "./near-messages.ts";
 import { commitPositions, fetchEntries, type LogRow } from "./postgres-group.store.ts";
 import type { Membership, OwnedPartition } from "./postgres-membership.ts";
 
@@ -10,10 +11,16 @@ export interface Batch {
   readonly ends: ReadonlyMap<OwnedPartition, number>;
   /** There may be more to read at once. */
   readonly isFull: boolean;
+  /** It came from this process, and not from the log. */
+  readonly isNear: boolean;
 }
 
-const EMPTY: Batch = { messages: [], ends: new Map(), isFull: false };
-/** How long the position may stand still while all messages are passed by: to pass them by once more is harmless. */
+const EMPTY: Batch = { messages: [], ends: new Map(), isFull: false, isNear: false };
+/**
+ * How long the stored position may stand still. What a member that dies has not stored is handed over once more, and each
+ * consumer's inbox knows it; what was only passed by is passed by once more.
+ */
+const COMMIT_MS = 50;
 const PASSED_COMMIT_MS = 250;
 
 export interface ReaderOptions {
@@ -21,7 +28,11 @@ export interface ReaderOptions {
   readonly group: string;
   readonly types?: readonly string[];
   readonly membership: Membership;
+  readonly near: NearMessages;
   readonly batchSizeMax: number;
+  /** While messages come from this process, the log is read this often for those of others; ever less while there are none. */
+  readonly pollMinMs: number;
+  readonly pollMaxMs: number;
   readonly retryDelayMs: number;
   readonly retryDelayMaxMs: number;
   /** Called before each fetch: news from here on may be missing from it. */
@@ -39,6 +50,10 @@ export class PartitionReader {
   /** What was fetched under an earlier generation is not used. */
   #generation = 0;
   #rotation = 0;
+  #readAtMs = Number.NEGATIVE_INFINITY;
+  #readEveryMs = 0;
+  /** Since the log was read. */
+  #hadNear = false;
   #committedAtMs = Number.NEGATIVE_INFINITY;
   /** Nothing but passed by since the last commit. */
   #onlyPassed = true;
@@ -65,6 +80,8 @@ export class PartitionReader {
   discard(): void {
     this.#generation += 1;
     this.#ahead = undefined;
+    this.#hadNear = false;
+    this.#options.near.clear();
     for (const partition of this.#options.membership.owned.values()) partition.position = partition.handled;
   }
 
@@ -98,9 +115,10 @@ export class PartitionReader {
     return Math.min(...waiting.map((one) => Math.max(0, one.retryAtMs - performance.now())));
   }
 
-  /** `commit`, unless that would store nothing but messages passed by a moment ago. */
+  /** `commit`, unless the last one was a moment ago. */
   async commitDue(): Promise<void> {
-    if (this.#onlyPassed && performance.now() - this.#committedAtMs < PASSED_COMMIT_MS) return;
+    const everyMs = this.#onlyPassed ? PASSED_COMMIT_MS : COMMIT_MS;
+    if (performance.now() - this.#committedAtMs < everyMs) return;
     await this.commit();
   }
 
@@ -128,13 +146,39 @@ export class PartitionReader {
     onFetch();
     const partitions = this.#readable();
     if (partitions.length === 0) return EMPTY;
+    const near = this.#takeNear(partitions);
+    if (near !== undefined) return near;
     const generation = this.#generation;
     const rows = await fetchEntries(database, partitions, batchSizeMax, types);
     if (generation !== this.#generation) return EMPTY;
+    this.#noteRead(rows);
     // A full batch may have come from the first partitions alone: the next one begins further on.
     const isFull = rows.length === batchSizeMax;
     if (isFull) this.#rotation += 1;
-    return { ...gather(rows, partitions), isFull };
+    return { ...gather(rows, partitions), isFull, isNear: false };
+  }
+
+  /** What this process has published itself; undefined when it is time to read the log, or when only the log knows. */
+  #takeNear(partitions: readonly OwnedPartition[]): Batch | undefined {
+    const { near, batchSizeMax } = this.#options;
+    const now = performance.now();
+    if (now - this.#readAtMs < this.#readEveryMs) {
+      const batch = near.take(partitions, batchSizeMax);
+      this.#hadNear ||= batch !== undefined;
+      if (batch !== undefined) return batch;
+      if (this.#hadNear && near.isEmpty()) return EMPTY;
+    }
+    this.#readAtMs = now;
+    this.#hadNear = false;
+    return undefined;
+  }
+
+  #noteRead(rows: readonly LogRow[]): void {
+    const { near, pollMinMs, pollMaxMs } = this.#options;
+    const isForeign = rows.some((row) => !near.has(row));
+    this.#readEveryMs = isForeign
+      ? pollMinMs
+      : Math.min(pollMaxMs, Math.max(pollMinMs, this.#readEveryMs * 1.5));
   }
 
   #readable(): OwnedPartition[] {

@@ -1,6 +1,7 @@
 import type { Database } from "../database.ts";
 import type { SubscribeOptions, Subscription, SubscriptionState } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
+import { NearMessages } from "./near-messages.ts";
 import { Membership } from "./postgres-membership.ts";
 import { type Batch, PartitionReader } from "./postgres-reader.ts";
 import { onWake } from "./wake-ups.ts";
@@ -24,6 +25,7 @@ export class PostgresSubscription implements Subscription {
   readonly #setup: SubscriptionSetup;
   readonly #membership: Membership;
   readonly #reader: PartitionReader;
+  readonly #near: NearMessages;
   readonly #unlisten: () => void;
   readonly #looping: Promise<void>;
   #state: "running" | "stopping" | "stopped" = "running";
@@ -40,8 +42,10 @@ export class PostgresSubscription implements Subscription {
     this.#setup = setup;
     this.#pollMs = setup.pollMinMs;
     this.#membership = new Membership({ ...setup, onBeat: (error) => this.#onBeat(error) });
+    this.#near = new NearMessages(setup.place, this.#membership.owned, setup.types);
     this.#reader = new PartitionReader({
       ...setup,
+      near: this.#near,
       membership: this.#membership,
       onFetch: () => {
         this.#answered = this.#wakes;
@@ -77,6 +81,7 @@ export class PostgresSubscription implements Subscription {
   async #stop(): Promise<void> {
     this.#state = "stopping";
     this.#unlisten();
+    this.#near.close();
     this.#wake();
     await this.#looping;
     const leave = () => this.#membership.leave();
@@ -148,8 +153,8 @@ export class PostgresSubscription implements Subscription {
       return;
     }
     this.#reader.succeeded(batch);
-    this.#reader.readAhead();
-    await this.#reader.commit();
+    if (!batch.isNear) this.#reader.readAhead();
+    await this.#reader.commitDue();
   }
 
   #isStale(batch: Batch): boolean {

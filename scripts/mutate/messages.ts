@@ -74,6 +74,21 @@ export const MESSAGES: readonly Mutation[] = [
     test: "schedules break nothing",
   },
   {
+    guard: "relay: what is handed over follows its predecessor",
+    file: "mixins/outbox-handover.ts",
+    find: "aggregateVersion === predecessor + 1",
+    replace: "aggregateVersion > predecessor",
+    suite: "simulation/simulation.test.ts",
+    test: "schedules break nothing",
+  },
+  {
+    guard: "relay: who doubts reads",
+    file: "mixins/outbox-handover.ts",
+    find: "const read = isDoubtful || taken.length === 0;",
+    replace: "const read = taken.length === 0;",
+    suite: "unit/outbox-handover.test.ts",
+  },
+  {
     guard: "relay: a refused event blocks its aggregate",
     file: "mixins/outbox.store.ts",
     find: `     and (b.position is null or b.position >= d.position or not exists (
@@ -93,10 +108,10 @@ export const MESSAGES: readonly Mutation[] = [
   },
   {
     guard: "relay: an outage costs no retry",
-    file: "mixins/outbox-relay.ts",
+    file: "mixins/outbox-publishing.ts",
     find: "if (!(error instanceof MessageRefusedError)) throw error;",
     replace:
-      "if (!(error instanceof MessageRefusedError)) {\n        await refuse(last, error as MessageRefusedError);\n        return true;\n      }",
+      "if (!(error instanceof MessageRefusedError)) {\n        await refuse(events.at(-1) as PendingEvent, error as MessageRefusedError);\n        return false;\n      }",
     suite: "integration/outbox.test.ts",
     test: "a broker that is away",
   },
@@ -117,11 +132,25 @@ export const MESSAGES: readonly Mutation[] = [
   },
   {
     guard: "relay: each letter about an event has its own version",
-    file: "mixins/outbox-relay.ts",
+    file: "mixins/outbox-publishing.ts",
     find: "(await lettersOf(tx, eventIdOf(event))) + 1",
     replace: "1",
     suite: "integration/outbox-refusals.test.ts",
     test: "a refused event that is released",
+  },
+  {
+    guard: "bus: what is near counts from where the reader stands",
+    file: "lib/bus/near-messages.ts",
+    find: "if (Number(first.offset) > partition.position) return undefined;",
+    replace: "",
+    suite: "unit/near-messages.test.ts",
+  },
+  {
+    guard: "bus: what was read is not handed over again",
+    file: "lib/bus/near-messages.ts",
+    find: "Number(message.offset) < partition.position",
+    replace: "message === undefined",
+    suite: "unit/near-messages.test.ts",
   },
   {
     guard: "bus: an event without a type is read by all",

@@ -17,8 +17,8 @@ export interface CampaignOptions {
   readonly progress: (line: string) => void;
   /** Told of each fault. */
   readonly tell: (line: string) => void;
-  /** Leaves data and logs where they are, whatever came of it. */
-  readonly keep?: boolean;
+  /** Whether data and logs stay where they are; default: when something is violated. */
+  readonly keep?: (result: CampaignResult) => boolean;
   /** Settings of all processes, on top of the usual ones. */
   readonly env?: NodeJS.ProcessEnv;
 }
@@ -66,7 +66,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     await cluster.ready(startMsMax);
     result = await campaign(cluster, options);
   } finally {
-    const keep = options.keep === true || result === undefined || result.violations.length > 0;
+    const isWrong = options.keep ?? (({ violations }) => violations.length > 0);
+    const keep = result === undefined || isWrong(result);
     unclean = await cluster.stop(keep);
     if (keep) progress(`data and logs are kept: ${cluster.logDir}`);
   }

@@ -58,8 +58,9 @@ export async function recovered(cluster: Cluster, timeoutMs: number): Promise<nu
 
 export interface TakeOver {
   readonly ms: number;
-  /** What took longest. */
+  /** What took longest, and when the death was. */
   readonly what: string;
+  readonly diedAt: string;
 }
 
 /**
@@ -70,7 +71,8 @@ export interface TakeOver {
 export async function takeOvers({ sql }: Cluster, deaths: readonly Date[]): Promise<TakeOver[]> {
   return sql<TakeOver>(
     "saga",
-    `select distinct on (death.at) round(extract(epoch from ended.at - death.at) * 1000)::float8 as ms, what
+    `select distinct on (death.at) round(extract(epoch from ended.at - death.at) * 1000)::float8 as ms, what,
+            death.at::text as "diedAt"
      from unnest($1::timestamptz[]) as death(at)
      join (select created_at, updated_at as at, format('%s %s', saga_type, id) as what
            from saga_instances where wake_at is null

@@ -32,7 +32,9 @@ function lateness({ takeOvers, recoveriesMs }: CampaignResult): string[] {
     0.99,
   );
   const recovery = percentile(recoveriesMs, 0.99);
-  const late = takeOvers.filter(({ ms }) => ms > takeOverP99MsMax).map(({ ms, what }) => `${what} ${ms} ms`);
+  const late = takeOvers
+    .filter(({ ms }) => ms > takeOverP99MsMax)
+    .map(({ ms, what, diedAt }) => `${what} ${ms} ms after the death at ${diedAt}`);
   return [
     ...(takeOver > takeOverP99MsMax
       ? [`take-over p99 is ${takeOver} ms, promised are ${takeOverP99MsMax} ms: ${late.join(", ")}`]

@@ -153,7 +153,7 @@ export class MessageTables {
     const [ids, , aggregates, versions, types, topics, payloads, headers] = values;
     const documents = (payloads as string).split(RECORD_SEPARATOR);
     const headed = (headers as string).split(RECORD_SEPARATOR);
-    strings(ids).forEach((id, index) => {
+    return strings(ids).map((id, index) => {
       // Taken now, and seen at the commit: a later one may be seen before it.
       this.positions += this.gap;
       const aggregateId = strings(aggregates)[index] ?? "";
@@ -178,8 +178,8 @@ export class MessageTables {
         this.versions.set(aggregateId, expected);
         this.deliveries.set(delivery.position, delivery);
       });
+      return { position: delivery.position, event_id: id, bucket: delivery.bucket };
     });
-    return [];
   }
 
   private pending([after, buckets, limit]: Values, nowMs: number): unknown[] {
@@ -210,6 +210,7 @@ export class MessageTables {
         retry_count: one.retries,
         id: one.id,
         aggregate_id: one.aggregateId,
+        aggregate_version: one.version,
         event_type: one.type,
         topic: one.topic,
         payload: one.payload,

@@ -199,8 +199,7 @@ export class MessageWorld implements Simulated {
       if (!replica) return;
       const { database, relay, process } = replica;
       const change = async (tx: Tx) => {
-        tx.afterCommit(() => relay.wake());
-        for (const number of aggregates) await tell(tx, aggregateOf(number), events, customerId);
+        for (const number of aggregates) await tell(tx, relay, aggregateOf(number), events, customerId);
         if (fails) throw new Error("changed its mind");
       };
       const run = () => withTransaction(database, change).catch(() => undefined);
@@ -222,7 +221,13 @@ const nameOf = ({ type, version, aggregateId }: Delivery) =>
 
 const aggregateOf = (number: number) => `0198a000-0000-7000-8000-00000000000${(number * 3).toString(16)}`;
 
-async function tell(tx: Tx, aggregateId: string, count: number, customerId: string): Promise<void> {
+async function tell(
+  tx: Tx,
+  relay: Relay,
+  aggregateId: string,
+  count: number,
+  customerId: string,
+): Promise<void> {
   const [row] = await tx.query<{ version: number }>(LOCK, [aggregateId]);
   const first = row?.version ?? 1;
   const { topic, aggregateType, version } = EVENTS.ORDER_COMPLETED;
@@ -236,5 +241,5 @@ async function tell(tx: Tx, aggregateId: string, count: number, customerId: stri
     correlationId: "correlation",
     data: { orderId: aggregateId, customerId },
   }));
-  appendEvents(tx, events);
+  appendEvents(tx, events, relay.handOver);
 }
