@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { nodeProgram, SERVICE_FLAGS } from "../../../scripts/parts/process.ts";
 import { until } from "../../support/until.ts";
@@ -35,6 +35,8 @@ export interface MemberOptions {
   readonly logFile: string;
 }
 
+const lastLine = (file: string) => readFileSync(file, "utf8").trimEnd().split("\n").at(-1) ?? "";
+
 export function startMember({ name, env, logFile }: MemberOptions): Member {
   let child: ChildProcess;
   let [starts, isReady, stopping, expected, frozen] = [0, false, false, false, false];
@@ -52,7 +54,8 @@ export function startMember({ name, env, logFile }: MemberOptions): Member {
     });
     begun.once("exit", (code, signal) => {
       isReady = false;
-      if (!expected) surprises.push(`${name} ended with ${signal ?? `code ${code}`}`);
+      if (!expected)
+        surprises.push(`${name} ended with ${signal ?? `code ${code}`}; its last words: ${lastLine(logFile)}`);
       if (!stopping) setTimeout(() => stopping || begin(), restartAfterMs);
     });
     child = begun;

@@ -82,6 +82,7 @@ export function reportLines(result: CampaignResult, commit: string, times: boole
       "rounds, from the last fault's end until all that was begun had ended",
     ),
     `processes that ended by themselves and were started anew: ${surprises.length}`,
+    ...surprises,
     ...violations.slice(0, shownMax).map((violation) => `VIOLATION ${violation}`),
     `chaos: ${violations.length} violations`,
   ];
