@@ -55,7 +55,9 @@ export function startMember({ name, env, logFile }: MemberOptions): Member {
     begun.once("exit", (code, signal) => {
       isReady = false;
       if (!expected)
-        surprises.push(`${name} ended with ${signal ?? `code ${code}`}; its last words: ${lastLine(logFile)}`);
+        surprises.push(
+          `${name} ended with ${signal ?? `code ${code}`}; its last words: ${lastLine(logFile)}`,
+        );
       if (!stopping) setTimeout(() => stopping || begin(), restartAfterMs);
     });
     child = begun;
