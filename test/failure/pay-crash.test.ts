@@ -40,7 +40,8 @@ const PLACES: Readonly<Partial<Record<FlowName, readonly string[]>>> = {
     ...both("engine-saves.tcc_save").map((point) => `${point}@2`),
     ...both("payment.cancel.payment_insert_attempts"),
     "psp.operate.psp_update_charges.after-commit",
-    ...both("payment.settle.settlement_save_payments"),
+    // Voided: the attempt to authorise is over with it.
+    ...both("payment.settle.settlement_end_authorisations"),
     ...both("order.cancelPay.order_without_stock"),
     ...both("product.stock.cancel.hold_end"),
     "engine-saves.tcc_save.before-commit@3",
