@@ -1,17 +1,21 @@
 import type { FlowKind } from "../load/protocol.ts";
 import type { Written } from "./work.ts";
 
-/** What one order costs, counted. */
-export interface Cost extends Written {
+/** What one order may cost, counted. */
+export interface Budget extends Written {
   readonly flow: FlowKind;
   /** How many began at once. */
   readonly together: number;
-  /** Statements that the services send, without begin and commit, and without the bus' looking for news. */
+  /** Statements of the services, without begin and commit, the bus' looking for news and, alone, what gathers by the clock. */
   readonly statements: number;
   /** Rows that they return or change. */
   readonly rows: number;
   /** Kilobytes that Node allocates; not for a lone order, or on a machine so slow that the pollers' show among them. */
   readonly allocatedKb?: number;
+}
+
+/** What one order costs. */
+export interface Cost extends Budget {
   /** Of its statements and of the log that they write, how many belong to each database. */
   readonly byDatabase: Readonly<Record<string, Share>>;
 }
@@ -37,8 +41,7 @@ export type Count = (typeof COUNTS)[number];
 
 /** Parts by which a count may differ from its budget; the rest depends on how batches form, and is only shown. */
 type Tolerances = Partial<Record<Count, number>>;
-// Marks and positions are stored once in 50 ms: how many orders share them depends on how fast the machine is.
-const LONE: Tolerances = { statements: 0.025, commits: 0.1, inserts: 0.01, indexEntries: 0.02 };
+const LONE: Tolerances = { statements: 0.02, commits: 0.03, inserts: 0.01, indexEntries: 0.02 };
 const TOGETHER: Tolerances = {
   // How large batches get depends on how requests trickle in: this finds what is no longer sent once for many of them.
   statements: 4,
@@ -54,7 +57,7 @@ const SLACK_MAX = 0.1;
 const EXACT: readonly Count[] = ["inserts", "indexEntries", "walBytes"];
 
 /** What is dearer than its budget, or so much cheaper that the budget should follow; in words. */
-export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): string[] {
+export function overBudget(costs: readonly Cost[], budget: readonly Budget[]): string[] {
   return costs.flatMap((cost) => {
     const name = costName(cost);
     const allowed = budget.find((one) => costName(one) === name);
@@ -72,7 +75,7 @@ export function overBudget(costs: readonly Cost[], budget: readonly Cost[]): str
   });
 }
 
-export function costName({ flow, together }: Cost): string {
+export function costName({ flow, together }: Budget): string {
   return `${flow} ${together === 1 ? "alone" : `${together} at once`}`;
 }
 

@@ -1,6 +1,6 @@
 import { arrive } from "../../bench/load/arrivals.ts";
 import type { Cell } from "../../bench/load/protocol.ts";
-import { type Cost, overBudget } from "../../bench/measure/cost.ts";
+import { type Budget, overBudget } from "../../bench/measure/cost.ts";
 
 const cell: Cell = { flow: "create", variant: "uniform", concurrency: 1 };
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -48,7 +48,7 @@ test("a closed loop has as many in flight as it was told", async () => {
 });
 
 describe("a budget", () => {
-  const cost: Cost = {
+  const cost: Budget = {
     flow: "create",
     together: 1,
     statements: 42,
@@ -60,9 +60,8 @@ describe("a budget", () => {
     rowLocks: 2,
     indexEntries: 48,
     walBytes: 18_000,
-    byDatabase: {},
   };
-  const wrong = (change: Partial<Cost>) => overBudget([{ ...cost, ...change }], [cost]);
+  const wrong = (change: Partial<Budget>) => overBudget([{ ...cost, ...change, byDatabase: {} }], [cost]);
 
   test("lets pass what it says, and what is a little less", () => {
     expect(wrong({})).toEqual([]);
