@@ -31,13 +31,12 @@ const APPEND = statement(
    )
    insert into outbox_delivery (position, event_id, bucket)
    select position, id, get_byte(uuid_send(aggregate_id), 15) & 15 from appended
-   returning position, event_id, bucket`,
+   returning position, event_id`,
 );
 
 interface AppendedRow {
   position: number;
   event_id: string;
-  bucket: number;
 }
 
 /**
@@ -86,24 +85,14 @@ export function appendEvents(
   const appended = appending.catch(() => []);
   if (handOver === undefined) return;
   const pending = (rows: readonly AppendedRow[]) => {
-    const rowOf = new Map(rows.map((row) => [row.event_id, row]));
+    const positionOf = new Map(rows.map((row) => [row.event_id, row.position]));
     return events.map((event, index): PendingEvent => {
       const id = ids[index] as string;
-      const { position, bucket } = rowOf.get(id) as AppendedRow;
       const { aggregateId, aggregateVersion, type, topic } = event;
       const given = { ...present(headers[index] ?? {}), "event-id": id, "event-type": type };
       const message = { topic, key: aggregateId, value: payloads[index] as string, headers: given };
-      return {
-        position,
-        bucket,
-        aggregateId,
-        aggregateVersion,
-        retryCount: 0,
-        type,
-        createdAtMs,
-        behind: false,
-        message,
-      };
+      const position = positionOf.get(id) as number;
+      return { position, aggregateId, aggregateVersion, retryCount: 0, type, createdAtMs, message };
     });
   };
   tx.afterCommit(() => void appended.then((rows) => handOver(pending(rows))));
@@ -111,22 +100,24 @@ export function appendEvents(
 
 export interface PendingEvent {
   readonly position: number;
-  readonly bucket: number;
   readonly aggregateId: string;
   readonly aggregateVersion: number;
   readonly retryCount: number;
   readonly type: string;
   readonly createdAtMs: number;
+  readonly message: BusMessage;
+}
+
+interface FoundEvent extends PendingEvent {
   /** Its predecessor waits before the position that was asked from, and has to go first. */
   readonly behind: boolean;
-  readonly message: BusMessage;
 }
 
 // What blocks an aggregate counts for as long as it is not out: a relay that lost its bucket may block it afterwards.
 // Ordered by position: within an aggregate that is the order of its versions, because its row was locked.
 const PENDING = statement(
   "outbox_pending",
-  `select d.position, d.bucket, d.retry_count, e.id, e.aggregate_id, e.aggregate_version, e.event_type, e.topic,
+  `select d.position, d.retry_count, e.id, e.aggregate_id, e.aggregate_version, e.event_type, e.topic,
           e.payload::text as payload, e.headers, extract(epoch from e.created_at) * 1000 as created_at_ms,
           $1 > 0 and e.aggregate_version > 1 and exists (
             select 1 from outbox_events p join outbox_delivery pd on pd.position = p.position
@@ -145,7 +136,6 @@ const PENDING = statement(
 
 interface PendingRow {
   position: number;
-  bucket: number;
   retry_count: number;
   id: string;
   aggregate_id: string;
@@ -164,11 +154,10 @@ export async function pendingEvents(
   afterPosition: number,
   buckets: readonly number[],
   limit: number,
-): Promise<PendingEvent[]> {
+): Promise<FoundEvent[]> {
   const rows = await database.query<PendingRow>(PENDING, [afterPosition, buckets, limit]);
   return rows.map((row) => ({
     position: row.position,
-    bucket: row.bucket,
     aggregateId: row.aggregate_id,
     aggregateVersion: row.aggregate_version,
     retryCount: row.retry_count,

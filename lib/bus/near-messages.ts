@@ -1,11 +1,8 @@
 import type { ReceivedMessage } from "./bus.ts";
-import type { OwnedPartition } from "./postgres-membership.ts";
+import { type OwnedPartition, partitionName } from "./postgres-membership.ts";
 import type { Batch } from "./postgres-reader.ts";
 
 const readers = new Map<string, Set<NearMessages>>();
-
-const nameOf = (one: { readonly topic: string; readonly partition: number }) =>
-  `${one.topic}/${one.partition}`;
 
 /** Gives what this process has published, in the order of its offsets, to its own readers of the same bus. */
 export function offer(place: string, messages: readonly ReceivedMessage[]): void {
@@ -54,7 +51,7 @@ export class NearMessages {
 
   add(messages: readonly ReceivedMessage[]): void {
     for (const message of messages) {
-      const name = nameOf(message);
+      const name = partitionName(message);
       if (!this.#owned.has(name)) continue;
       const run = this.#runs.get(name);
       const last = run?.at(-1);
@@ -75,7 +72,7 @@ export class NearMessages {
 
   /** Whether it would have been known without reading. */
   has({ topic, partition, offset }: { topic: string; partition: number; offset: number }): boolean {
-    const run = this.#runs.get(nameOf({ topic, partition }));
+    const run = this.#runs.get(partitionName({ topic, partition }));
     const [first, last] = [run?.at(0), run?.at(-1)];
     if (first === undefined || last === undefined) return false;
     return Number(first.offset) <= offset && offset <= Number(last.offset);
@@ -109,7 +106,7 @@ export class NearMessages {
 
   /** Without what has been read meanwhile. */
   #after(partition: OwnedPartition): ReceivedMessage[] | undefined {
-    const run = this.#runs.get(nameOf(partition));
+    const run = this.#runs.get(partitionName(partition));
     if (run === undefined) return undefined;
     const isRead = (message: ReceivedMessage) => Number(message.offset) < partition.position;
     const known = run.findIndex((message) => !isRead(message));

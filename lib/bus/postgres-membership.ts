@@ -36,7 +36,15 @@ export interface MembershipOptions {
   readonly onBeat: (error?: unknown) => void;
 }
 
-const nameOf = (one: { topic: string; partition: number }) => `${one.topic}/${one.partition}`;
+export function partitionName({
+  topic,
+  partition,
+}: {
+  readonly topic: string;
+  readonly partition: number;
+}): string {
+  return `${topic}/${partition}`;
+}
 
 /**
  * A member's part in its group. It beats four times per lease in the background, also while a handler works,
@@ -99,26 +107,26 @@ export class Membership {
   async settle(): Promise<void> {
     const { database, group } = this.#options;
     for (const one of this.#surplus) {
-      const ours = this.owned.get(nameOf(one));
+      const ours = this.owned.get(partitionName(one));
       if (ours !== undefined) this.lose(ours);
     }
     if (this.#surplus.length > 0) await releasePartitions(database, group, this.member, this.#surplus);
     this.#surplus = [];
-    const claimable = this.#claimable.filter((one) => !this.owned.has(nameOf(one)));
+    const claimable = this.#claimable.filter((one) => !this.owned.has(partitionName(one)));
     const claimed =
       claimable.length > 0 ? await claimPartitions(database, group, this.member, claimable) : [];
     this.#claimable = [];
     for (const { topic, partition, position } of claimed) {
       const at = { position, handled: position, committed: position };
       const state = { ...at, failures: 0, retryAtMs: 0, lost: false };
-      this.owned.set(nameOf({ topic, partition }), { topic, partition, ...state });
+      this.owned.set(partitionName({ topic, partition }), { topic, partition, ...state });
     }
   }
 
   /** Forgets a partition that is no longer ours. */
   lose(partition: OwnedPartition): void {
     partition.lost = true;
-    if (this.owned.get(nameOf(partition)) === partition) this.owned.delete(nameOf(partition));
+    if (this.owned.get(partitionName(partition)) === partition) this.owned.delete(partitionName(partition));
   }
 
   async leave(): Promise<void> {
@@ -137,8 +145,8 @@ export class Membership {
     const before = [...this.owned.values()];
     const view = await withTransaction(database, (tx) => beat(tx, { ...this.#options, member }));
     this.#validUntilMs = startedMs + leaseMs;
-    const ours = new Set(view.owners.filter((one) => one.owner === member).map(nameOf));
-    for (const one of before) if (!ours.has(nameOf(one))) this.lose(one);
+    const ours = new Set(view.owners.filter((one) => one.owner === member).map(partitionName));
+    for (const one of before) if (!ours.has(partitionName(one))) this.lose(one);
     const present = new Set(view.owners.map((one) => one.topic));
     this.#joined ||= topics.every((topic) => present.has(topic));
     return this.#compare(view.owners, view.members);
@@ -146,10 +154,10 @@ export class Membership {
 
   #compare(owners: readonly PartitionOwner[], members: readonly Member[]): boolean {
     const share = fairShare(owners, members, this.member);
-    const wanted = new Set(share.map(nameOf));
+    const wanted = new Set(share.map(partitionName));
     const alive = new Set(members.map((one) => one.member));
-    this.#surplus = owners.filter((one) => one.owner === this.member && !wanted.has(nameOf(one)));
-    const missing = share.filter((one) => !this.owned.has(nameOf(one)));
+    this.#surplus = owners.filter((one) => one.owner === this.member && !wanted.has(partitionName(one)));
+    const missing = share.filter((one) => !this.owned.has(partitionName(one)));
     this.#claimable = missing.filter(
       ({ owner }) => owner === null || owner === this.member || !alive.has(owner),
     );

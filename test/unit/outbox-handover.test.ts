@@ -4,13 +4,11 @@ import { createHandover } from "../../mixins/outbox-handover.ts";
 let position = 0;
 const event = (aggregateId: string, aggregateVersion: number): PendingEvent => ({
   position: ++position,
-  bucket: 0,
   aggregateId,
   aggregateVersion,
   retryCount: 0,
   type: "TESTED",
   createdAtMs: 0,
-  behind: false,
   message: { topic: "test", key: aggregateId, value: "{}", headers: {} },
 });
 const namesOf = (events: readonly PendingEvent[]) =>

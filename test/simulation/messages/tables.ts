@@ -178,7 +178,7 @@ export class MessageTables {
         this.versions.set(aggregateId, expected);
         this.deliveries.set(delivery.position, delivery);
       });
-      return { position: delivery.position, event_id: id, bucket: delivery.bucket };
+      return { position: delivery.position, event_id: id };
     });
   }
 
@@ -206,7 +206,6 @@ export class MessageTables {
       .slice(0, limit as number)
       .map((one) => ({
         position: one.position,
-        bucket: one.bucket,
         retry_count: one.retries,
         id: one.id,
         aggregate_id: one.aggregateId,
