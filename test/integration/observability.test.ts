@@ -110,6 +110,21 @@ describeOnStack("the stack under Prometheus", () => {
     await fires("TCCTimeoutSpike");
   }, 120_000);
 
+  test("a provider that is asked nothing for a while, for it does not answer", async () => {
+    await until(
+      "its circuit is seen open",
+      async () => {
+        // It may close again between two scrapes: then once more.
+        await slowPayments(system, 30);
+        return (
+          (await watched.query('max_over_time(holdfast_circuit_open{name="payment provider"}[1m]) == 1'))
+            .length > 0
+        );
+      },
+      { timeoutMs: 100_000 },
+    );
+  }, 120_000);
+
   test("sagas that fail, and get stuck", async () => {
     await soldOutOrders(system, 30);
     await fires("SagaHighFailureRate", { type: "CREATE_ORDER" });
@@ -217,7 +232,7 @@ describeOnStack("the stack under Prometheus", () => {
   test.each(queries)("%s shows something", async (name = "", expression = "") => {
     // The last look at what has happened may still be to come.
     await until(`${name} shows something`, async () => {
-      const series = await watched.query(`max_over_time((${asAsked(expression)})[${RANGE}:2s])`);
+      const series = await watched.query(`max_over_time((${asAsked(expression)})[${RANGE}:500ms])`);
       const values = series.map(({ value }) => value).filter(Number.isFinite);
       return Math.max(...values) > (mayBeZero.includes(name) ? -1 : 0);
     });
