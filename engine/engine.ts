@@ -131,6 +131,11 @@ export class Engine<I extends Instance, Tx> {
     return this.calls.size;
   }
 
+  /** How many instances this node knows that have not ended. */
+  liveCount(): number {
+    return this.cache.size;
+  }
+
   private act(instance: I, effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.kind !== "call" || this.draining) continue;

@@ -11,6 +11,8 @@ export interface BatcherOptions<Item, Result> {
   /** Batches in flight at once. Two keep the database busy while the next one gathers. */
   readonly concurrency?: number;
   readonly queueMax?: number;
+  /** How many items that earlier batches let in are still on their way through what comes after; only for who lets in. */
+  readonly onTheirWay?: () => number;
 }
 
 interface Batching {
@@ -24,11 +26,12 @@ export interface Batcher<Item, Result> extends Batching {
   (item: Item, deadline?: number): Promise<Result>;
 }
 
-/** From this size on the last batch says that many come at the same time, and that the next ones are on their way. */
+/** So many at once are a crowd: the next ones are likely on their way. */
 const CROWD = 8;
-const WINDOW_MS = 1;
-/** A batch this much smaller than the last one is worth waiting for: once for a moment, or for the one in flight. */
-const NEARLY_AS_MANY = 0.9;
+/** A crowd is complete when the event loop has come round so often and brought nobody more; or after this time. */
+const QUIET_ROUNDS = 2;
+const GATHER_MS = 20;
+/** A batch this much smaller than the last one is worth waiting for the one in flight. */
 const HALF_AS_MANY = 0.5;
 /** So long for the one in flight: it may stand behind somebody's lock. */
 const PATIENCE_MS = 50;
@@ -47,24 +50,44 @@ interface Waiting<Item, Result> extends BatchItem {
 
 /**
  * Joins calls that arrive at the same time into one run. Batches form from what arrives while earlier ones
- * are in flight, so a lone call waits for nothing but the end of the current tick. In a crowd, a batch that is still far
- * smaller than the last one waits a millisecond for the others, and a second one beside it until it is half as large: at
- * c=64, in turn, 793 payments/s instead of 715 and 945 orders/s instead of 854, p95 107 instead of 121 ms; a window of
- * 3 ms makes larger batches still and 655 payments/s. A batch that fails is run
- * again item by item, so that one bad item harms only itself; a failure that repeating would only meet
- * again (database away, outcome unknown) goes to every item as it is.
+ * are in flight, so a lone call waits for nothing but the end of the current tick. In a crowd, a batch waits as long as
+ * each round of the event loop brings more, and a second one beside it until it is half as large: requests of one moment
+ * are read from their sockets one by one, and stay together from then on. Who lets in lets in half of a crowd at a time
+ * (`onTheirWay`), so that one half uses Node while the other uses the database. At c=64, in turns within a run, beside a
+ * wait of a millisecond: 1.06 to 1.14 times the payments and 1.01 to 1.19 times the orders, a tenth less CPU in Node.
+ * A batch that fails is run again item by item, so that one bad item harms only itself; a failure that repeating would
+ * only meet again (database away, outcome unknown) goes to every item as it is.
  * @throws OverloadedError when `queueMax` items wait already
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { run, sizeMax = 256, concurrency = 2, queueMax = 10_000 } = options;
+  const { run, sizeMax = 256, concurrency = 2, queueMax = 10_000, onTheirWay } = options;
   const queue: Waiting<Item, Result>[] = [];
   const sizes = { batches: 0, items: 0 };
   let running = 0;
+  let underWay = 0;
   let lastSize = 0;
   let scheduled = false;
 
   let isPatient = false;
 
+  const limit = () => {
+    if (onTheirWay === undefined) return sizeMax;
+    const half = Math.ceil((onTheirWay() + underWay + queue.length) / 2);
+    return Math.min(sizeMax, Math.max(CROWD, half));
+  };
+  const begin = (batch: readonly Waiting<Item, Result>[]) => {
+    running += 1;
+    underWay += batch.length;
+    lastSize = batch.length;
+    sizes.batches += 1;
+    sizes.items += batch.length;
+    const work = () => asWork(options.name, () => runBatch(run, batch));
+    void (tracing.on ? inBatch({ name: options.name }, batch, work) : work()).finally(() => {
+      running -= 1;
+      underWay -= batch.length;
+      if (queue.length > 0) schedule();
+    });
+  };
   const pump = (isDue = false) => {
     scheduled = false;
     while (running < concurrency && queue.length > 0) {
@@ -73,29 +96,28 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
         isPatient = true;
         return;
       }
-      const batch = stillAwaited(options.name, queue.splice(0, sizeMax));
-      if (batch.length === 0) continue;
-      running += 1;
-      lastSize = batch.length;
-      sizes.batches += 1;
-      sizes.items += batch.length;
-      const work = () => asWork(options.name, () => runBatch(run, batch));
-      void (tracing.on ? inBatch({ name: options.name }, batch, work) : work()).finally(() => {
-        running -= 1;
-        if (queue.length > 0) schedule();
-      });
+      const batch = stillAwaited(options.name, queue.splice(0, limit()));
+      if (batch.length > 0) begin(batch);
     }
   };
   const losePatience = () => {
     isPatient = false;
     pump(true);
   };
+  const gather = (since: number, before: number, quiet: number) => {
+    const isCrowd = Math.max(lastSize, queue.length) >= CROWD && queue.length < sizeMax;
+    const rounds = queue.length > before ? 0 : quiet + 1;
+    if (!isCrowd || rounds >= QUIET_ROUNDS || performance.now() - since > GATHER_MS) pump();
+    else {
+      const seen = queue.length;
+      setImmediate(() => gather(since, seen, rounds));
+    }
+  };
   const schedule = () => {
     if (scheduled) return;
     scheduled = true;
-    const moreAreComing = running === 0 && lastSize >= CROWD && queue.length < NEARLY_AS_MANY * lastSize;
-    if (moreAreComing) setTimeout(() => pump(), WINDOW_MS);
-    else setImmediate(() => pump());
+    const since = performance.now();
+    setImmediate(() => gather(since, 0, 0));
   };
   const enqueue = (item: Item, deadline?: number) =>
     new Promise<Result>((resolve, reject) => {

@@ -55,8 +55,8 @@ export const EDGES: readonly Mutation[] = [
   {
     guard: "deadline: at a batch",
     file: "lib/batcher.ts",
-    find: "const batch = stillAwaited(options.name, queue.splice(0, sizeMax));",
-    replace: "const batch = queue.splice(0, sizeMax);",
+    find: "const batch = stillAwaited(options.name, queue.splice(0, limit()));",
+    replace: "const batch = queue.splice(0, limit());",
     suite: "unit/deadline.test.ts",
   },
   {
@@ -202,12 +202,28 @@ export const EDGES: readonly Mutation[] = [
     test: "a few that come beside",
   },
   {
-    guard: "batcher: the window for who is on the way",
+    guard: "batcher: a crowd waits for who is on the way",
     file: "lib/batcher.ts",
-    find: "if (moreAreComing) setTimeout(() => pump(), WINDOW_MS);",
-    replace: "if (moreAreComing) setImmediate(() => pump());",
+    find: "if (!isCrowd || rounds >= QUIET_ROUNDS",
+    replace: "if (!isCrowd || rounds >= 0",
     suite: "unit/batcher.test.ts",
-    test: "the next batch waits a moment",
+    test: "a batch waits as long as",
+  },
+  {
+    guard: "batcher: waiting for a crowd ends",
+    file: "lib/batcher.ts",
+    find: " || performance.now() - since > GATHER_MS",
+    replace: "",
+    suite: "unit/batcher.test.ts",
+    test: "that never ends",
+  },
+  {
+    guard: "batcher: half of a crowd at a time",
+    file: "lib/batcher.ts",
+    find: "Math.max(CROWD, half)",
+    replace: "Math.max(sizeMax, half)",
+    suite: "unit/batcher.test.ts",
+    test: "who lets in",
   },
   {
     guard: "gateway: who only waits takes nobody's place",

@@ -1,5 +1,6 @@
 import type { Engine } from "../../engine/engine.ts";
 import type { Instance, Outcome } from "../../engine/protocol.ts";
+import { type Batcher, createBatcher } from "../../lib/batcher.ts";
 import type { IdempotentAnswer } from "../../lib/contracts.ts";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import type { OnceRequest } from "../../mixins/idempotency.mixin.ts";
@@ -23,7 +24,7 @@ export type StartRequest<I extends Instance> = OnceRequest<Outcome<I>>;
  * Takes requests on: key, answer and instance commit in one transaction, then the engine has them. A process
  * that dies right after the commit leaves rows that any node takes over when their lease ends.
  */
-export async function accept<I extends Instance, Body>(
+async function accept<I extends Instance, Body>(
   { database, engine, insert, once }: Acceptance<I>,
   requests: readonly StartRequest<I>[],
 ): Promise<(IdempotentAnswer<Body> | Error)[]> {
@@ -38,4 +39,18 @@ export async function accept<I extends Instance, Body>(
   engine.adopt(started);
   // What is stored under a key is what the request put there.
   return answers as (IdempotentAnswer<Body> | Error)[];
+}
+
+/** Accepts what arrives at the same time together; half of a crowd at a time. */
+export function createAcceptor<I extends Instance, Body>(
+  name: string,
+  sizeMax: number,
+  acceptance: Acceptance<I>,
+): Batcher<StartRequest<I>, IdempotentAnswer<Body>> {
+  return createBatcher({
+    name,
+    sizeMax,
+    run: (requests) => accept<I, Body>(acceptance, requests),
+    onTheirWay: () => acceptance.engine.liveCount(),
+  });
 }

@@ -20,7 +20,7 @@ import { idempotency } from "../../mixins/idempotency.mixin.ts";
 import { inbox } from "../../mixins/inbox.mixin.ts";
 import { outbox } from "../../mixins/outbox.mixin.ts";
 import { retention } from "../../mixins/retention.mixin.ts";
-import { accept, type StartRequest } from "./accept.ts";
+import { createAcceptor, type StartRequest } from "./accept.ts";
 import { assertCancellable, cancelDraft, oneCancellation, orderToCancel } from "./cancellation.ts";
 import { deadLetters } from "./dead-letters.mixin.ts";
 import { createEndings, type Endings } from "./endings.ts";
@@ -117,11 +117,7 @@ export default defineService<SagaVars>()({
     this.engine = engine;
     const insert = inserter(this.enqueueEvents);
     const acceptance = { database: this.database, engine, once: this.once, insert };
-    this.accept = createBatcher({
-      name: "saga.accept",
-      sizeMax,
-      run: (requests) => accept<SagaInstance, unknown>(acceptance, requests),
-    });
+    this.accept = createAcceptor("saga.accept", sizeMax, acceptance);
     this.find = createBatcher({
       name: "saga.get",
       sizeMax,

@@ -11,7 +11,7 @@ import { NotFoundError } from "../../lib/errors.ts";
 import { log } from "../../lib/logging.ts";
 import { claimRules, uuid } from "../../lib/params.ts";
 import { createPoller, type Poller } from "../../lib/poller.ts";
-import { type Acceptance, accept, type StartRequest } from "./accept.ts";
+import { type Acceptance, createAcceptor, type StartRequest } from "./accept.ts";
 import { createEndings, type Endings } from "./endings.ts";
 import { createPayable, type Payable } from "./payable.ts";
 import { payOrderRequest } from "./requests.ts";
@@ -72,11 +72,7 @@ export const tccCoordinator = () =>
       const { database, once } = this;
       this.payable = createPayable(database, settings.PAY_ATTEMPTS_MAX);
       const acceptance = { database, once, engine, insert: starter(settings.PAY_ATTEMPTS_MAX) };
-      this.acceptPayment = createBatcher({
-        name: "saga.payOrder",
-        sizeMax,
-        run: (requests) => accept<TccInstance, PayOrderAnswer>(acceptance, requests),
-      });
+      this.acceptPayment = createAcceptor("saga.payOrder", sizeMax, acceptance);
       this.findTransaction = createBatcher({
         name: "saga.transaction",
         sizeMax,

@@ -228,9 +228,9 @@ describe("in a crowd", () => {
       },
     });
     const first = crowd.map((item) => batcher(item));
-    await tick();
+    await until("it is in flight", () => inFlight() === 1);
     const few = [batcher(20), batcher(21)];
-    await tick();
+    for (let round = 0; round < 10; round += 1) await tick();
     expect(inFlight()).toBe(1);
     few.push(batcher(22));
     await until("they no longer wait for it", () => inFlight() === 2);
@@ -240,13 +240,58 @@ describe("in a crowd", () => {
     await expect(Promise.all([...first, ...few])).resolves.toHaveLength(23);
   });
 
-  test("the next batch waits a moment for those who are on their way", async () => {
+  test("a batch waits as long as each round of the event loop brings more", async () => {
     const batcher = createBatcher<number, number>({ name: "window", run: async (items) => items });
-    await Promise.all(crowd.map((item) => batcher(item)));
-    const early = batcher(1);
+    const answers = crowd.map((item) => batcher(item));
+    for (const item of [20, 21, 22]) {
+      await tick();
+      answers.push(batcher(item));
+    }
+    await Promise.all(answers);
+    expect(batcher.sizes).toEqual({ batches: 1, items: 23 });
+  });
+
+  test("that never ends is not waited for, and neither is one that fills a batch", async () => {
+    const sizeMax = 1_000_000;
+    const endless = createBatcher<number, number>({ name: "endless", sizeMax, run: async (items) => items });
+    const answers = crowd.map((item) => endless(item));
+    const deadline = performance.now() + 1_000;
+    while (endless.sizes.batches === 0 && performance.now() < deadline) {
+      answers.push(endless(1));
+      await tick();
+    }
+    expect(endless.sizes.batches).toBe(1);
+    await Promise.all(answers);
+    const full = createBatcher<number, number>({ name: "full", sizeMax: 20, run: async (items) => items });
+    const filling = crowd.map((item) => full(item));
     await tick();
-    const late = batcher(2);
-    await Promise.all([early, late]);
-    expect(batcher.sizes).toEqual({ batches: 2, items: 22 });
+    expect(full.sizes).toEqual({ batches: 1, items: 20 });
+    await Promise.all(filling);
+  });
+
+  test("who lets in lets in half of those that are here or on their way", async () => {
+    let onTheirWay = 0;
+    const sizes: number[] = [];
+    const { pass, release, inFlight } = gate();
+    const batcher = createBatcher<number, number>({
+      name: "halves",
+      onTheirWay: () => onTheirWay,
+      run: async (items) => {
+        sizes.push(items.length);
+        await pass();
+        return items;
+      },
+    });
+    const first = crowd.map((item) => batcher(item));
+    await until("two batches", () => inFlight() === 2);
+    release();
+    release();
+    await Promise.all(first);
+    onTheirWay = 20;
+    const second = crowd.map((item) => batcher(item));
+    await until("one batch", () => inFlight() === 1);
+    release();
+    await Promise.all(second);
+    expect(sizes).toEqual([10, 10, 20]);
   });
 });
