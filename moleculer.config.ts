@@ -10,6 +10,7 @@ import { armFaults } from "./lib/fault-points.ts";
 import { internalServer } from "./lib/internal-server.middleware.ts";
 import { loggerOptions } from "./lib/logging.ts";
 import { natsOptions } from "./lib/nats-options.ts";
+import { packetBundles, UNDERSTANDS_BUNDLES } from "./lib/packet-bundles.middleware.ts";
 import { packetSeal } from "./lib/packet-seal.middleware.ts";
 import { roundRobinAmong, SilentNodes, silentNodes } from "./lib/silent-nodes.ts";
 import { traces } from "./lib/tracing/tracing.middleware.ts";
@@ -32,6 +33,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
   const options: BrokerOptions = {
     namespace: settings.NAMESPACE,
     nodeID: settings.NODE_ID ?? null,
+    metadata: UNDERSTANDS_BUNDLES,
     logger: loggerOptions(settings),
     logLevel: settings.LOG_LEVEL,
     requestTimeout: settings.REQUEST_TIMEOUT_MS,
@@ -60,6 +62,7 @@ export function brokerOptions(settings: Config): BrokerOptions {
       silentNodes(silent),
       ...traces(settings),
       ...packetSeal(settings),
+      packetBundles(),
     ],
   };
   // The runner would put the text of the environment's TRANSPORTER in its place and lose our settings: read-only.

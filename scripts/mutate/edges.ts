@@ -116,6 +116,20 @@ export const EDGES: readonly Mutation[] = [
     suite: "unit/packet-seal.test.ts",
   },
   {
+    guard: "cluster: a node that knows of no bundles is sent none",
+    file: "lib/packet-bundles.middleware.ts",
+    find: "BUNDLED.has(type) && understands(target)",
+    replace: "BUNDLED.has(type)",
+    suite: "unit/packet-bundles.test.ts",
+  },
+  {
+    guard: "cluster: a bundle that was cut is not read",
+    file: "lib/packet-bundles.ts",
+    find: '    if (offset > data.length) throw new RangeError("a bundle of packets ends within one of them");\n',
+    replace: "",
+    suite: "unit/packet-bundles.test.ts",
+  },
+  {
     guard: "privacy: a ciphertext is bound to its row and column",
     file: "lib/personal-data/personal-data.ts",
     find: "function aboutPlace({ column, rowId }: Place): string {\n",
