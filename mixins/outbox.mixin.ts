@@ -1,5 +1,4 @@
 import { hostname } from "node:os";
-import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import { TopicMissingError } from "../lib/bus/bus.ts";
 import { config } from "../lib/config.ts";
@@ -7,6 +6,7 @@ import { type Database, type Tx, withTransaction } from "../lib/database.ts";
 import { type ActionContext, defineMixin } from "../lib/define.ts";
 import { StateConflictError } from "../lib/errors.ts";
 import { assertEventData, EVENTS, type EventData, type EventType } from "../lib/events.ts";
+import { uuidv7 } from "../lib/ids.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import type { OutboxStanding } from "../lib/operator-contracts.ts";

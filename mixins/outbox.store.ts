@@ -1,6 +1,6 @@
-import { v7 as uuidv7 } from "uuid";
 import type { BusMessage } from "../lib/bus/bus.ts";
 import type { Database, Tx } from "../lib/database.ts";
+import { uuidv7 } from "../lib/ids.ts";
 import { joinJson, joinTexts, jsonColumn } from "../lib/json-column.ts";
 import { statement } from "../lib/statement.ts";
 import { traceparentOf, tracing } from "../lib/tracing/tracing.ts";

@@ -1,9 +1,9 @@
 import { hostname } from "node:os";
-import { v7 as uuidv7 } from "uuid";
 import { busOf } from "../lib/bus/broker-bus.ts";
 import { type Config, config } from "../lib/config.ts";
 import type { Database } from "../lib/database.ts";
 import { defineMixin } from "../lib/define.ts";
+import { uuidv7 } from "../lib/ids.ts";
 import { log } from "../lib/logging.ts";
 import { metricsOf } from "../lib/metrics.ts";
 import { createPoller, type Poller } from "../lib/poller.ts";

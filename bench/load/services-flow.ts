@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto";
-import { v7 as uuidv7 } from "uuid";
 import { callAction } from "../../lib/define.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { startServices } from "../../scripts/serve.ts";
 import type { Flow } from "./flow.ts";
 import type { ServicesTarget } from "./protocol.ts";

@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from "uuid";
 import type { CustomerView, IdempotentAnswer, StoredCustomer } from "../../lib/contracts.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import {
   emailIndexOf,
   isCiphertext,

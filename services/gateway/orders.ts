@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Actions } from "../../lib/actions.ts";
 import type { OrderView, SagaView } from "../../lib/contracts.ts";
 import { factsOf } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { ORDER_STATUSES } from "./contract/views.ts";
 import { claimOf } from "./idempotency-key.ts";
 import { parseOrder } from "./order-input.ts";

@@ -1,7 +1,7 @@
 import type { ServiceBroker } from "moleculer";
-import { v7 as uuidv7 } from "uuid";
 import { callAction } from "../../lib/define.ts";
 import type { Reason } from "../../lib/events.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { log } from "../../lib/logging.ts";
 import { type CommandContext, carryOut } from "./order.commands.ts";
 import { staleDraftsAfter } from "./stale-drafts.store.ts";

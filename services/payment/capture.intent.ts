@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from "uuid";
 import { StateConflictError } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { log } from "../../lib/logging.ts";
 import { passBarrier, TccConfirmRefusedError } from "../../mixins/tcc-barrier.store.ts";
 import { BRANCH } from "./branch.ts";

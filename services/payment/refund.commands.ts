@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Actions } from "../../lib/actions.ts";
 import type { IdempotentAnswer } from "../../lib/contracts.ts";
 import { type Tx, withTransaction } from "../../lib/database.ts";
 import { NotFoundError } from "../../lib/errors.ts";
 import type { EventData } from "../../lib/events.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { type AuditEntry, appendToTrail } from "../../mixins/audit-trail.store.ts";
 import type { OnceRequest } from "../../mixins/idempotency.mixin.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";

@@ -1,7 +1,7 @@
 import type { Logger } from "moleculer";
-import { v7 as uuidv7 } from "uuid";
 import type { Tx } from "../../lib/database.ts";
 import type { EventData } from "../../lib/events.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { log } from "../../lib/logging.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { leaveBarrier } from "../../mixins/tcc-barrier.store.ts";

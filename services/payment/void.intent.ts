@@ -1,4 +1,4 @@
-import { v7 as uuidv7 } from "uuid";
+import { uuidv7 } from "../../lib/ids.ts";
 import { passBarrier, storeReplies, TccCancelRefusedError } from "../../mixins/tcc-barrier.store.ts";
 import { BRANCH, type StoredReply } from "./branch.ts";
 import {

@@ -1,8 +1,8 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Actions } from "../../lib/actions.ts";
 import type { ProductView } from "../../lib/contracts.ts";
 import type { Tx } from "../../lib/database.ts";
 import { NotFoundError, StateConflictError } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { UNITS_MAX } from "../../lib/params.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import { adjustAvailable, insertAdjustment, insertProduct } from "./catalogue.store.ts";

@@ -1,8 +1,8 @@
 import type { Logger, ServiceBroker } from "moleculer";
-import { v7 as uuidv7 } from "uuid";
 import { type Database, type Tx, withTransaction } from "../../lib/database.ts";
 import { callAction } from "../../lib/define.ts";
 import { factsOf } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { log } from "../../lib/logging.ts";
 import type { NewEvent } from "../../mixins/outbox.mixin.ts";
 import type { HoldRequest } from "./hold.commands.ts";

@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Database, Tx } from "../../lib/database.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { LAST_ID, type Seek } from "../../lib/page.ts";
 import { statement } from "../../lib/statement.ts";
 import { SAGA_COLUMNS, type SagaRow, type StoredSaga, sagaFromRow } from "./saga.store.ts";

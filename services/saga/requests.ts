@@ -1,4 +1,3 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Instance } from "../../engine/protocol.ts";
 import type { SagaProtocol } from "../../engine/saga.ts";
 import type { SagaInstance } from "../../engine/saga-instance.ts";
@@ -13,6 +12,7 @@ import type {
   PayOrderAnswer,
   PayOrderParams,
 } from "../../lib/contracts.ts";
+import { uuidv7 } from "../../lib/ids.ts";
 import { traceparentOf, tracing } from "../../lib/tracing/tracing.ts";
 import type { StartRequest } from "./accept.ts";
 import type { CancelOrderInput } from "./cancel-order.saga.ts";

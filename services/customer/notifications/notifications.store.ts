@@ -1,5 +1,5 @@
-import { v7 as uuidv7 } from "uuid";
 import type { Database, Tx } from "../../../lib/database.ts";
+import { uuidv7 } from "../../../lib/ids.ts";
 import type { NotificationEndpoint, NotificationView } from "../../../lib/operator-contracts.ts";
 import { LAST_ID, type Seek } from "../../../lib/page.ts";
 import { statement } from "../../../lib/statement.ts";
