@@ -10,8 +10,9 @@ export interface StepRecord {
   readonly name: string;
   readonly status: StepStatus;
   readonly attempts: number;
-  readonly startedAt: string;
-  readonly endedAt?: string;
+  /** Milliseconds since 1970: a text would be made, parsed and made again at each of the saga's saves. */
+  readonly startedAtMs: number;
+  readonly endedAtMs?: number;
   readonly error?: { readonly code: string; readonly message: string };
 }
 

@@ -56,7 +56,7 @@ export function createSagaProtocol(definitions: readonly SagaDefinition[], lease
 /** One input's way through the protocol: gathers the next instance and its effects. */
 class Move {
   private readonly steps: readonly StepDefinition[];
-  private readonly now: string;
+  private readonly nowMs: number;
   private readonly leaseMs: number;
   private instance: SagaInstance;
   private readonly effects: Effect[] = [];
@@ -64,7 +64,7 @@ class Move {
   constructor(steps: readonly StepDefinition[], instance: SagaInstance, now: Date, leaseMs: number) {
     this.steps = steps;
     this.instance = instance;
-    this.now = now.toISOString();
+    this.nowMs = now.getTime();
     this.leaseMs = leaseMs;
   }
 
@@ -97,7 +97,7 @@ class Move {
     }
     if (step.when && !step.when(this.scope(step))) return this.enter(index + 1);
     this.set({ state: "RUNNING", step: step.name, attempt: 1 });
-    this.record({ name: step.name, status: "RUNNING", attempts: 1, startedAt: this.now });
+    this.record({ name: step.name, status: "RUNNING", attempts: 1, startedAtMs: this.nowMs });
     this.perform({ step, exchange: step.exchange, backward: false });
     const early = step.exchange.kind === "request" ? this.takeEarly(step.exchange) : undefined;
     if (early) this.takeEvent({ kind: "event", ...early }, this.awaiting());
@@ -237,8 +237,8 @@ class Move {
         name: next.name,
         status: "UNKNOWN",
         attempts: 0,
-        startedAt: this.now,
-        endedAt: this.now,
+        startedAtMs: this.nowMs,
+        endedAtMs: this.nowMs,
       });
     }
   }
@@ -261,7 +261,7 @@ class Move {
       return this.outcome(true);
     }
     this.set({ state: "COMPENSATING", step: step.name, attempt: 1 });
-    this.patch(step.name, { status: "COMPENSATING", endedAt: undefined });
+    this.patch(step.name, { status: "COMPENSATING", endedAtMs: undefined });
     this.perform({ step, exchange: step.compensation, backward: true });
     return this.outcome(true);
   }
@@ -346,7 +346,7 @@ class Move {
   }
 
   private close(name: string, status: StepStatus, error?: StepRecord["error"]): void {
-    this.patch(name, { status, endedAt: this.now, ...(error && { error }) });
+    this.patch(name, { status, endedAtMs: this.nowMs, ...(error && { error }) });
   }
 }
 

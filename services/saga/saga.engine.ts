@@ -86,7 +86,7 @@ export function createSagaEngine(context: SagaEngineContext): SagaEngine {
 
 /** From the first step's start to the last one's end. */
 function secondsOf({ progress: { steps } }: SagaInstance): number {
-  const ends = steps.map(({ endedAt }) => (endedAt === undefined ? 0 : Date.parse(endedAt)));
-  const first = steps[0]?.startedAt;
-  return first === undefined ? 0 : Math.max(0, Math.max(...ends) - Date.parse(first)) / 1_000;
+  const [first] = steps;
+  const endedAtMs = Math.max(...steps.map((step) => step.endedAtMs ?? 0));
+  return first === undefined ? 0 : Math.max(0, endedAtMs - first.startedAtMs) / 1_000;
 }

@@ -26,9 +26,8 @@ export function unpackProgress({ steps, ...progress }: PackedProgress): SagaProg
   return { ...progress, steps: steps.map(unpackStep) };
 }
 
-function packStep({ name, status, attempts, startedAt, endedAt, error }: StepRecord): PackedStep {
-  const startedAtMs = Date.parse(startedAt);
-  const tookMs = endedAt === undefined ? null : Date.parse(endedAt) - startedAtMs;
+function packStep({ name, status, attempts, startedAtMs, endedAtMs, error }: StepRecord): PackedStep {
+  const tookMs = endedAtMs === undefined ? null : endedAtMs - startedAtMs;
   return error
     ? [name, status, attempts, startedAtMs, tookMs, error]
     : [name, status, attempts, startedAtMs, tookMs];
@@ -39,8 +38,8 @@ function unpackStep([name, status, attempts, startedAtMs, tookMs, error]: Packed
     name,
     status,
     attempts,
-    startedAt: new Date(startedAtMs).toISOString(),
-    ...(tookMs !== null && { endedAt: new Date(startedAtMs + tookMs).toISOString() }),
+    startedAtMs,
+    ...(tookMs !== null && { endedAtMs: startedAtMs + tookMs }),
     ...(error && { error }),
   };
 }

@@ -5,7 +5,13 @@ import type { StoredSaga } from "./saga.store.ts";
 /** How sagas look from outside. */
 
 export function sagaView(saga: StoredSaga): SagaView {
-  const { failure, steps } = saga.progress;
+  const { failure } = saga.progress;
+  const steps = saga.progress.steps.map(({ startedAtMs, endedAtMs, error, ...step }) => ({
+    ...step,
+    startedAt: new Date(startedAtMs).toISOString(),
+    ...(endedAtMs !== undefined && { endedAt: new Date(endedAtMs).toISOString() }),
+    ...(error && { error }),
+  }));
   return {
     sagaId: saga.id,
     type: saga.type,

@@ -76,8 +76,8 @@ test("all goes well: each step asks for the next, and the order is confirmed", (
       name,
       status: "SUCCEEDED",
       attempts: 1,
-      startedAt: NOW.toISOString(),
-      endedAt: NOW.toISOString(),
+      startedAtMs: NOW.getTime(),
+      endedAtMs: NOW.getTime(),
     })),
   );
   expect(actions(saga)).toEqual(["product.quote", "order.draft", "customer.validate", "order.confirm"]);
@@ -111,7 +111,7 @@ test("prices are refused: there is nothing to undo", () => {
     step: "quoteItems",
   });
   expect(saga.instance().progress.steps).toMatchObject([
-    { status: "FAILED", error: { code: "PRODUCT_NOT_FOUND" }, endedAt: NOW.toISOString() },
+    { status: "FAILED", error: { code: "PRODUCT_NOT_FOUND" }, endedAtMs: NOW.getTime() },
   ]);
   expect(actions(saga)).toEqual(["product.quote"]);
   expect(events(saga)).toEqual([]);
