@@ -13,6 +13,22 @@ function gate() {
   };
 }
 
+/** A batcher whose batches end when the test says so, and how large they are. */
+function gated(onTheirWay?: () => number) {
+  const sizes: number[] = [];
+  const { pass, release, inFlight } = gate();
+  const batcher = createBatcher<number, number>({
+    name: "gated",
+    onTheirWay,
+    run: async (items) => {
+      sizes.push(items.length);
+      await pass();
+      return items;
+    },
+  });
+  return { batcher, sizes, release, inFlight };
+}
+
 const tick = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 test("a lone item waits for nothing but the end of the tick", async () => {
@@ -217,16 +233,7 @@ describe("in a crowd", () => {
   const crowd = Array.from({ length: 20 }, (_, index) => index);
 
   test("a few that come beside a large batch are gathered, and go when it is stuck", async () => {
-    const sizes: number[] = [];
-    const { pass, release, inFlight } = gate();
-    const batcher = createBatcher<number, number>({
-      name: "crowd",
-      run: async (items) => {
-        sizes.push(items.length);
-        await pass();
-        return items;
-      },
-    });
+    const { batcher, sizes, release, inFlight } = gated();
     const first = crowd.map((item) => batcher(item));
     await until("it is in flight", () => inFlight() === 1);
     const few = [batcher(20), batcher(21)];
@@ -271,17 +278,7 @@ describe("in a crowd", () => {
 
   test("who lets in lets in half of those that are here or on their way", async () => {
     let onTheirWay = 0;
-    const sizes: number[] = [];
-    const { pass, release, inFlight } = gate();
-    const batcher = createBatcher<number, number>({
-      name: "halves",
-      onTheirWay: () => onTheirWay,
-      run: async (items) => {
-        sizes.push(items.length);
-        await pass();
-        return items;
-      },
-    });
+    const { batcher, sizes, release, inFlight } = gated(() => onTheirWay);
     const first = crowd.map((item) => batcher(item));
     await until("two batches", () => inFlight() === 2);
     release();
