@@ -2,6 +2,7 @@ import type { EachBatchPayload, KafkaMessage } from "kafkajs";
 import type { SubscribeOptions } from "./bus.ts";
 import type { BusLogger } from "./bus-logger.ts";
 import { receivedMessage } from "./kafka-message.ts";
+import { KafkaPositions, type PositionSource } from "./kafka-positions.ts";
 
 export interface IntakeSetup extends Required<Omit<SubscribeOptions, "types">> {
   readonly heartbeatMs: number;
@@ -9,9 +10,7 @@ export interface IntakeSetup extends Required<Omit<SubscribeOptions, "types">> {
 }
 
 /** The member that batches come from; a new one follows when kafkajs's consumer had to be replaced. */
-export interface IntakeSource {
-  /** Its partitions are about to be assigned anew, or it is given up: hand over nothing more. */
-  isEnding(): boolean;
+export interface IntakeSource extends PositionSource {
   /** The group does not take its heartbeat: it is about to be assigned anew. */
   disturb(): void;
   postpone(topic: string, partition: number, delayMs: number): void;
@@ -20,11 +19,11 @@ export interface IntakeSource {
 /** What one partition has delivered and the handler has not had yet. */
 interface Delivery {
   readonly source: IntakeSource;
+  readonly generation: number;
   readonly payload: EachBatchPayload;
   readonly messages: readonly KafkaMessage[];
   taken: number;
   readonly finish: () => void;
-  readonly fail: (error: unknown) => void;
 }
 
 interface Portion {
@@ -43,19 +42,22 @@ export class KafkaIntake {
   #waiting: Delivery[] = [];
   #pumping: Promise<void> | undefined;
   #stopping = false;
+  readonly #positions: KafkaPositions;
 
   constructor(setup: IntakeSetup) {
     this.#setup = setup;
+    this.#positions = new KafkaPositions(setup.group, setup.logger);
   }
 
   /**
-   * Resolves when the messages are processed and committed, or when they are to be fetched again. Never rejects
+   * Resolves when the messages are processed, or when they are to be fetched again. Never rejects
    * for a reason of the handler's: an error that is not kafkajs's own would end the consumer for ever.
    */
   deliver(source: IntakeSource, payload: EachBatchPayload): Promise<void> {
     const { messages } = payload.batch;
-    return new Promise((finish, fail) => {
-      this.#waiting.push({ source, payload, messages, taken: 0, finish, fail });
+    return new Promise((finish) => {
+      const generation = source.generation();
+      this.#waiting.push({ source, generation, payload, messages, taken: 0, finish });
       this.#pumping ??= this.#pump();
     });
   }
@@ -64,6 +66,12 @@ export class KafkaIntake {
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#pumping;
+    await this.#positions.store();
+  }
+
+  /** A member's partitions are being assigned anew: whoever has them next is to begin where it ended. */
+  reassigning(): void {
+    void this.#positions.store();
   }
 
   async #pump(): Promise<void> {
@@ -126,7 +134,7 @@ export class KafkaIntake {
     } finally {
       clearInterval(beating);
     }
-    await this.#commit(portions);
+    await this.#note(portions);
     // kafkajs itself beats only between fetches, and one fetch may be hundreds of batches.
     await beat();
   }
@@ -144,45 +152,23 @@ export class KafkaIntake {
     }
   }
 
-  async #commit(portions: readonly Portion[]): Promise<void> {
+  async #note(portions: readonly Portion[]): Promise<void> {
     for (const { delivery, messages } of portions) {
+      const { source, generation, payload } = delivery;
+      const last = messages.at(-1)?.offset ?? "0";
       this.#failures.delete(nameOf(delivery));
       delivery.taken += messages.length;
+      payload.resolveOffset(last);
+      this.#positions.note(source, generation, payload, BigInt(last) + 1n);
     }
-    const bySource = Map.groupBy(portions, ({ delivery }) => delivery.source);
-    for (const ofSource of bySource.values()) {
-      try {
-        await this.#commitOf(ofSource);
-        for (const { delivery } of ofSource) {
-          if (delivery.taken >= delivery.messages.length) this.#end(delivery);
-        }
-      } catch (error) {
-        for (const { delivery } of ofSource) this.#end(delivery, error);
-      }
-    }
+    // kafkajs waits for what it has delivered before it joins anew, and whoever is next begins where this one ended.
+    if (portions.some(({ delivery }) => delivery.source.isEnding())) await this.#positions.store();
+    for (const { delivery } of portions) if (delivery.taken >= delivery.messages.length) this.#end(delivery);
   }
 
-  async #commitOf(portions: readonly Portion[]): Promise<void> {
-    const [first] = portions;
-    if (first === undefined) return;
-    const byTopic = Map.groupBy(portions, ({ delivery }) => delivery.payload.batch.topic);
-    const topics = [...byTopic].map(([topic, ofTopic]) => ({
-      topic,
-      partitions: ofTopic.map(({ delivery, messages }) => ({
-        partition: delivery.payload.batch.partition,
-        offset: String(BigInt(messages.at(-1)?.offset ?? "0") + 1n),
-      })),
-    }));
-    await first.delivery.payload.commitOffsetsIfNecessary({ topics });
-    for (const { delivery, messages } of portions) {
-      delivery.payload.resolveOffset(messages.at(-1)?.offset ?? "0");
-    }
-  }
-
-  #end(delivery: Delivery, error?: unknown): void {
+  #end(delivery: Delivery): void {
     this.#waiting = this.#waiting.filter((one) => one !== delivery);
-    if (error === undefined) delivery.finish();
-    else delivery.fail(error);
+    delivery.finish();
   }
 }
 

@@ -26,6 +26,7 @@ export class KafkaMember implements IntakeSource {
   readonly #consumer: Consumer;
   readonly #watch: NodeJS.Timeout;
   #signOfLifeMs = performance.now();
+  #generation = 0;
   #joined = false;
   #rejoining = false;
   #ended = false;
@@ -96,6 +97,10 @@ export class KafkaMember implements IntakeSource {
     return !this.hasJoined();
   }
 
+  generation(): number {
+    return this.#generation;
+  }
+
   disturb(): void {
     this.#rejoin();
   }
@@ -139,6 +144,7 @@ export class KafkaMember implements IntakeSource {
     this.#consumer.on(FETCH, alive);
     this.#consumer.on(GROUP_JOIN, () => {
       alive();
+      this.#generation += 1;
       this.#joined = true;
       this.#rejoining = false;
     });
@@ -149,6 +155,7 @@ export class KafkaMember implements IntakeSource {
   #rejoin(): void {
     this.#joined = false;
     this.#rejoining = true;
+    this.#setup.intake.reassigning();
   }
 
   /** Before and after its life kafkajs refuses such requests by throwing; they mean nothing then. */

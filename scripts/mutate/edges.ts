@@ -130,6 +130,20 @@ export const EDGES: readonly Mutation[] = [
     suite: "unit/packet-bundles.test.ts",
   },
   {
+    guard: "bus: positions are of the generation they were reached in",
+    file: "lib/bus/kafka-positions.ts",
+    find: "if (one.generation === source.generation()) await",
+    replace: "await",
+    suite: "unit/kafka-positions.test.ts",
+  },
+  {
+    guard: "bus: positions that Kafka did not take are stored with the next",
+    file: "lib/bus/kafka-positions.ts",
+    find: "this.#reached.set(source, reached);",
+    replace: "",
+    suite: "unit/kafka-positions.test.ts",
+  },
+  {
     guard: "privacy: a ciphertext is bound to its row and column",
     file: "lib/personal-data/personal-data.ts",
     find: "function aboutPlace({ column, rowId }: Place): string {\n",
