@@ -11,6 +11,8 @@ export interface PositionSource {
 
 /** How long what has been handled may stay unknown to Kafka. A crash delivers it again, and the inbox knows it (ADR 13). */
 const STORED_EVERY_MS = 50;
+/** An outage is not asked twenty times a second; what is handled meanwhile asks no sooner. */
+const RETRIED_AFTER_MS = 500;
 
 interface Reached {
   readonly generation: number;
@@ -40,7 +42,7 @@ export class KafkaPositions {
   note(source: PositionSource, generation: number, payload: EachBatchPayload, next: bigint): void {
     const { topic, partition } = payload.batch;
     this.#add(source, { generation, payload, byTopic: new Map([[topic, new Map([[partition, next]])]]) });
-    this.#timer ??= setTimeout(() => void this.store(), STORED_EVERY_MS);
+    this.#storeIn(STORED_EVERY_MS);
   }
 
   /** Stores what is known now. Never rejects: what could not be stored is so with the next. */
@@ -72,8 +74,14 @@ export class KafkaPositions {
       const since = this.#reached.get(source);
       this.#reached.set(source, reached);
       if (since) this.#add(source, since);
-      this.#timer ??= setTimeout(() => void this.store(), STORED_EVERY_MS);
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      this.#storeIn(RETRIED_AFTER_MS);
     }
+  }
+
+  #storeIn(timeMs: number): void {
+    this.#timer ??= setTimeout(() => void this.store(), timeMs);
   }
 
   /** Later ones take the place of earlier ones. */
