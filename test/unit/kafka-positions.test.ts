@@ -67,6 +67,21 @@ test("who stops stores what is left, and waits for it", async () => {
   expect(stored).toEqual([{ "a/0": "5" }]);
 });
 
+test("a position never overtakes the one before it: the group would be set back", async () => {
+  const slow = Promise.withResolvers<void>();
+  const answers = [slow.promise];
+  const { source, stored, payloadOf } = memberOf(async () => answers.pop());
+  const tested = positions();
+  tested.note(source, 1, payloadOf("a", 0), 5n);
+  const first = tested.store();
+  tested.note(source, 1, payloadOf("a", 0), 9n);
+  const second = tested.store();
+  await new Promise((resolve) => setImmediate(resolve));
+  slow.resolve();
+  await Promise.all([first, second]);
+  expect(stored).toEqual([{ "a/0": "5" }, { "a/0": "9" }]);
+});
+
 test("a position of an earlier generation is not stored in a later one's name", async () => {
   const { source, stored, payloadOf, join } = memberOf();
   const tested = positions();

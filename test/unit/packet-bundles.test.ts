@@ -52,8 +52,10 @@ test("what one batch sends travels together, a bundle to each node, in its order
 
 test("what is sent first in a round waits for nobody; the rest of the round travels together", async () => {
   const { sent, add } = bundlerOf();
-  await add("1");
+  const first = add("1");
+  await new Promise<void>((resolve) => process.nextTick(resolve));
   expect(sent.map(({ texts }) => texts)).toEqual([["1"]]);
+  await first;
   const later = [add("2")];
   await null;
   later.push(add("3"));
